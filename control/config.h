@@ -1,0 +1,194 @@
+/*
+ * The configuration: YAML text → checked, immutable description.
+ *
+ * A load reads the file, what it includes and the key files it names, checks everything, and gives either a whole
+ * description or the list of all that is wrong with it, each with its place. It keeps no global state and touches no
+ * device, so any thread may call it: the main thread at start, a helper thread at reload (a step of the control loop
+ * may not take that long). A description never changes after the load; it owns everything its pointers lead to until
+ * sl_config_free, which wipes the keys in it. Differences between two descriptions are in control/diff.h.
+ *
+ * The words are those of sluice.yaml(5), with '-' for '_'.
+ */
+#pragma once
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control/config_errors.h"
+#include "dataplane/addr.h"
+
+enum {
+	SL_CONFIG_KEY_LEN = 32,
+	SL_CONFIG_NAME_MAX = 15, /* ports and interfaces: what Linux allows as an interface's name */
+	SL_CONFIG_PEER_NAME_MAX = 63,
+	SL_CONFIG_PORT_MTU_DEFAULT = 1500,
+	SL_CONFIG_TUNNEL_MTU_DEFAULT = 1420,
+	SL_CONFIG_MTU_MIN = 576,
+	SL_CONFIG_MTU_MIN_IPV6 = 1280, /* RFC 8200 section 5 */
+	SL_CONFIG_MTU_MAX = 9000,
+	SL_CONFIG_CORES_MAX = 128, /* workers one gateway can have */
+};
+
+enum sl_idle {
+	SL_IDLE_ADAPTIVE,
+	SL_IDLE_POLL,
+};
+
+enum sl_simd {
+	SL_SIMD_AUTO,
+	SL_SIMD_AVX512,
+	SL_SIMD_AVX2,
+	SL_SIMD_SSE,
+};
+
+enum sl_hugepages {
+	SL_HUGEPAGES_AUTO,
+	SL_HUGEPAGES_ON,
+	SL_HUGEPAGES_OFF,
+};
+
+enum sl_workers {
+	SL_WORKERS_AUTO,
+	SL_WORKERS_COUNT,
+	SL_WORKERS_CORES,
+};
+
+struct sl_config_dataplane {
+	struct sl_place place; /* line 0 where the file has no `dataplane` */
+	enum sl_workers workers;
+	uint32_t n_workers; /* the count, or the length of cores; 0 for auto */
+	uint16_t cores[SL_CONFIG_CORES_MAX];
+	struct sl_place workers_place;
+	int32_t control_core; /* -1: not given, the first usable core */
+	struct sl_place control_core_place;
+	enum sl_idle idle;
+	enum sl_simd simd;
+	enum sl_hugepages hugepages;
+};
+
+enum sl_device {
+	SL_DEVICE_PCI,       /* arg "0000:31:00.0" */
+	SL_DEVICE_AF_PACKET, /* arg is the kernel's interface */
+	SL_DEVICE_AF_XDP,    /* arg is the kernel's interface */
+	SL_DEVICE_TAP,       /* arg is the kernel interface to make */
+	SL_DEVICE_VDEV,      /* arg is the whole vdev string, "net_…" */
+};
+
+/* An address with its prefix length; host bits are kept. */
+struct sl_config_address {
+	struct sl_prefix prefix;
+	struct sl_place place;
+};
+
+struct sl_config_port {
+	const char *name;
+	struct sl_place place;
+	enum sl_device device_kind;
+	const char *device;     /* as written */
+	const char *device_arg; /* what enum sl_device says */
+	struct sl_place device_place;
+	const struct sl_config_address *addresses;
+	uint32_t n_addresses;
+	struct sl_ip gateway4; /* family 0: none */
+	struct sl_ip gateway6;
+	struct sl_place gateway_place;
+	uint32_t mtu; /* bytes of an IP packet */
+	bool forward_clear;
+};
+
+/* None, an address, or a name that has to be looked up. */
+struct sl_config_endpoint {
+	const char *host;           /* NULL: a literal address, or none */
+	struct sl_endpoint literal; /* ip.family 0 with a host: a name; 0 without: no endpoint at all */
+	uint16_t port;              /* host byte order, whichever form */
+};
+
+struct sl_config_peer {
+	const char *name;
+	const struct sl_prefix *allowed_ips; /* host bits are zero (protocol.md 44) */
+	uint32_t n_allowed_ips;
+	uint16_t persistent_keepalive; /* seconds, 0: off */
+	bool has_preshared_key;
+	uint8_t public_key[SL_CONFIG_KEY_LEN];
+	uint8_t preshared_key[SL_CONFIG_KEY_LEN]; /* zeros without */
+	struct sl_config_endpoint endpoint;
+	struct sl_place place;
+};
+
+struct sl_config_interface {
+	const char *name;
+	struct sl_place place;
+	bool has_private_key;                   /* without: nothing is sent until `wg set` gives one */
+	bool routes;                            /* false: `routes: none` */
+	uint8_t private_key[SL_CONFIG_KEY_LEN]; /* clamped */
+	uint8_t public_key[SL_CONFIG_KEY_LEN];  /* of private_key; zeros without */
+	uint16_t listen_port;                   /* 0: pick one */
+	uint32_t mtu;                           /* bytes of an inner IP packet */
+	const struct sl_config_address *addresses;
+	uint32_t n_addresses;
+	const struct sl_config_peer *peers; /* in file order, then included files; never one with our own key */
+	uint32_t n_peers;
+};
+
+/*
+ * A static route: to the neighbour `via` on `port`, or on-link at `port`, or into `interface`. Exactly one of port
+ * and interface is ≥ 0.
+ */
+struct sl_config_route {
+	struct sl_prefix to; /* host bits are zero */
+	struct sl_ip via;    /* family 0: none */
+	int32_t port;        /* index in ports, also where the file leaves it to `via`; -1: none */
+	int32_t interface;   /* index in interfaces; -1: none */
+	struct sl_place place;
+};
+
+struct sl_config {
+	const char *path;         /* as given to the load */
+	const char *const *files; /* sl_place.file indexes it; [0] is path */
+	uint32_t n_files;
+	const char *name;
+	struct sl_config_dataplane dataplane;
+	const struct sl_config_port *ports;
+	uint32_t n_ports;
+	const struct sl_config_interface *interfaces;
+	uint32_t n_interfaces;
+	const struct sl_config_route *routes;
+	uint32_t n_routes;
+	uint32_t n_peers; /* over all interfaces */
+};
+
+/*
+ * Loads and checks `path`, its included files and its key files. NULL if anything is wrong, with at least one error in
+ * `errs`; else a description to be freed with sl_config_free, and possibly warnings. `errs` is initialised by the
+ * caller and appended to.
+ */
+struct sl_config *sl_config_load(const char *path, struct sl_config_errors *errs);
+
+/*
+ * The same from memory: `name` stands for the file in messages, and its folder is where relative paths start. The text
+ * is not subject to the rule on readable files with secrets; key files and included files are.
+ */
+struct sl_config *sl_config_load_text(const char *name, const char *text, size_t len, struct sl_config_errors *errs);
+
+/* Wipes the keys and frees everything. NULL is fine. */
+void sl_config_free(struct sl_config *config);
+
+/* The cores that a gateway of this description runs on. */
+struct sl_config_cores {
+	uint16_t control;
+	uint16_t workers[SL_CONFIG_CORES_MAX];
+	uint32_t n_workers;
+	bool shared;       /* a worker shares the control core */
+	enum sl_idle idle; /* adaptive when shared, whatever was asked */
+};
+
+/*
+ * Chooses cores out of `usable` (the process's affinity, sched_getaffinity). Workers by count are taken after the
+ * control core in rising order, wrapping round, so that the control core is the last to be shared. False with errors
+ * when a named core is not usable or there are fewer cores than workers; one warning when `idle: poll` cannot be had or
+ * a core is shared.
+ */
+bool sl_config_resolve_cores(const struct sl_config *config, const cpu_set_t *usable, struct sl_config_cores *cores,
+        struct sl_config_errors *errs);

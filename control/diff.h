@@ -1,0 +1,89 @@
+/*
+ * The difference of two descriptions as a list of steps: description (old) → description (new) → steps → applied.
+ *
+ * A pure function, on any thread; starting the gateway is the difference to NULL. Steps point into both descriptions,
+ * which must outlive them, and their order makes them applicable one after the other: what is taken away comes before
+ * what is put in its place, with one exception: an allowed IP that moves between peers of one interface moves in one
+ * step, so that it is never without a peer. When any step is SL_STEP_REFUSED (they come first) nothing is to be
+ * applied.
+ *
+ * What the phases are, in order:
+ *   refused; dataplane; allowed IPs, peers, routes, addresses, listen ports, interfaces taken away; ports; addresses;
+ * interfaces; peers; allowed IPs; peers that gave allowed IPs to others; routes.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "control/config.h"
+
+enum sl_step_kind {
+	SL_STEP_REFUSED,           /* `what` is not live: only a restart changes it */
+	SL_STEP_DATAPLANE,         /* changed: IDLE, SIMD; at first start all of it */
+	SL_STEP_ALLOWED_IP_REMOVE, /* old_interface, old_peer, allowed_ip */
+	SL_STEP_PEER_REMOVE,       /* old_interface, old_peer; whatever allowed IPs it still has go with it */
+	SL_STEP_ROUTE_REMOVE,      /* route, of the old description */
+	SL_STEP_ADDRESS_REMOVE,    /* old_port or old_interface, address */
+	SL_STEP_LISTEN_REMOVE,     /* old_interface; its listen port is free for another then */
+	SL_STEP_INTERFACE_REMOVE,  /* old_interface with its peers, addresses and listen port */
+	SL_STEP_PORT_ADD,          /* new_port with MTU and gateways, without addresses; first start only */
+	SL_STEP_PORT_CHANGE,       /* old_port, new_port, changed: MTU, FORWARD_CLEAR, GATEWAY4, GATEWAY6 */
+	SL_STEP_INTERFACE_ADD,     /* new_interface with key and MTU; without addresses, listen port and peers */
+	SL_STEP_INTERFACE_CHANGE,  /* old_interface, new_interface, changed: KEY, MTU, ROUTES */
+	SL_STEP_ADDRESS_ADD,       /* new_port or new_interface, address */
+	SL_STEP_LISTEN_ADD,        /* new_interface; its listen_port, 0: pick one */
+	SL_STEP_PEER_ADD, /* new_interface, new_peer with all its allowed IPs, which it takes from whoever has them */
+	SL_STEP_PEER_CHANGE, /* new_interface, old_peer, new_peer, changed: NAME, PRESHARED_KEY, ENDPOINT, KEEPALIVE */
+	SL_STEP_ALLOWED_IP_ADD, /* new_interface, new_peer, allowed_ip, taken from whoever has it */
+	SL_STEP_ROUTE_ADD,      /* route, of the new description */
+};
+
+enum sl_change {
+	SL_CHANGE_IDLE = 1 << 0,
+	SL_CHANGE_SIMD = 1 << 1,
+	SL_CHANGE_MTU = 1 << 2,
+	SL_CHANGE_FORWARD_CLEAR = 1 << 3,
+	SL_CHANGE_GATEWAY4 = 1 << 4,
+	SL_CHANGE_GATEWAY6 = 1 << 5,
+	SL_CHANGE_KEY = 1 << 6,
+	SL_CHANGE_ROUTES = 1 << 7,
+	SL_CHANGE_NAME = 1 << 8,
+	SL_CHANGE_PRESHARED_KEY = 1 << 9,
+	SL_CHANGE_ENDPOINT = 1 << 10,
+	SL_CHANGE_KEEPALIVE = 1 << 11,
+};
+
+/* Fields that the step's kind does not name are NULL or 0. */
+struct sl_step {
+	enum sl_step_kind kind;
+	uint32_t changed; /* of enum sl_change */
+	const struct sl_config_port *old_port, *new_port;
+	const struct sl_config_interface *old_interface, *new_interface;
+	const struct sl_config_peer *old_peer, *new_peer;
+	const struct sl_config_route *route;
+	const struct sl_config_address *address;
+	const struct sl_prefix *allowed_ip;
+	const char *what; /* refused: the key that is not live, such as "dataplane.workers" or a port's name */
+};
+
+struct sl_steps {
+	const struct sl_config *old_config; /* NULL at first start */
+	const struct sl_config *new_config;
+	struct sl_step *steps;
+	uint32_t n_steps;
+	uint32_t n_refused;
+};
+
+/* Ports are told apart by name, interfaces by name, peers by public key, routes by all they say. Free with
+ * sl_steps_free. */
+struct sl_steps *sl_config_diff(const struct sl_config *old_config, const struct sl_config *new_config);
+void sl_steps_free(struct sl_steps *steps);
+
+/* The kind's name in messages and logs, such as "peer-add". */
+const char *sl_step_name(enum sl_step_kind kind);
+
+/* One line for a person: "+ peer wg0/laptop", "! dataplane.workers: not live, restart to change it". Never a key's
+ * value. */
+void sl_step_print(const struct sl_steps *steps, const struct sl_step *step, FILE *out);
