@@ -1,0 +1,145 @@
+/*
+ * Peers as workers see them: which session to send on, the endpoint, and the
+ * facts and stamps by which workers tell control what happened. Control owns
+ * the slots (a peer keeps its slot for life); workers read, update the
+ * endpoint under a sequence lock, raise facts and write their own line.
+ */
+#pragma once
+
+#include <stdalign.h>
+#include <stdatomic.h>
+
+#include "dataplane/addr.h"
+#include "dataplane/packet.h"
+
+/* State facts, raised by workers (class 1 of design.md): idempotent, never lost, raised again until control acts. */
+enum sl_peer_fact {
+	SL_FACT_ACTIVE = 1 << 0,         /* traffic at a peer that control does not watch */
+	SL_FACT_NEED_SESSION = 1 << 1,   /* something waits, or must be sent, and no valid session is there (36) */
+	SL_FACT_REKEY_SEND = 1 << 2,     /* protocol.md 27 */
+	SL_FACT_REKEY_RECEIVE = 1 << 3,  /* protocol.md 28 */
+	SL_FACT_KEY_CONFIRMED = 1 << 4,  /* a session that was not current got its first authentic packet (22) */
+	SL_FACT_ENDPOINT = 1 << 5,       /* the endpoint moved */
+};
+
+#define SL_OUTER_HDR_MAX 48 /* IPv6 40 + UDP 8 */
+
+/*
+ * Where a peer is reached and from which of our addresses: the outer header as it will stand on the wire, with
+ * lengths, checksums, identification and (while local is unknown) the source address still zero. 64 bytes.
+ */
+struct sl_outer {
+	uint8_t family;   /* of the outer header; SL_AF_NONE: no endpoint */
+	uint8_t local;    /* 1: source address is the one the peer last hit (protocol.md 41); 0: chosen by route */
+	uint8_t len;      /* of hdr: 28 or 48 */
+	uint8_t pad[13];
+	uint8_t hdr[SL_OUTER_HDR_MAX];
+};
+
+static_assert(sizeof(struct sl_outer) == 64, "read and written as eight words");
+
+struct sl_peer {
+	/* Read by workers, written by control (and by workers on roaming). */
+	_Atomic uint32_t current; /* session slot to send on + 1; 0: none */
+	_Atomic uint8_t live;     /* 0: removed or not yet there; packets for it are dropped */
+	_Atomic uint8_t watched;  /* control looks at this peer's lines: ACTIVE need not be raised */
+	uint16_t wg_if;
+	_Atomic uint32_t endpoint_seq;
+	_Atomic uint32_t facts; /* enum sl_peer_fact */
+	_Atomic uint32_t staged; /* packets waiting for a session, over all workers */
+	uint32_t pad[10];
+	alignas(64) _Atomic uint64_t outer[8]; /* struct sl_outer under endpoint_seq */
+	/* Coarse stamps shared by workers, written only when they change (ticks of SL_STAMP_TICK). */
+	alignas(64) _Atomic uint32_t received_tick;
+	_Atomic uint32_t sent_tick;
+};
+
+#define SL_STAMP_TICK_SHIFT 20 /* 2^20 ns, about 1 ms */
+
+/*
+ * Counters and stamps: one line per worker and peer, written by that worker alone, summed by control. Stamps in ns of
+ * the boot clock; 0: never. Bytes are outer UDP payloads, as `wg show` counts them.
+ */
+struct sl_peer_line {
+	_Atomic uint64_t rx_bytes;
+	_Atomic uint64_t tx_bytes;
+	_Atomic uint64_t received;            /* any authenticated packet, last */
+	_Atomic uint64_t sent;                /* any authenticated packet, last */
+	_Atomic uint64_t data_sent_first;     /* first data (not keepalive) sent since the last authenticated receive */
+	_Atomic uint64_t data_sent;           /* data sent, last */
+	_Atomic uint64_t data_received_first; /* first data received since the last authenticated send */
+	_Atomic uint64_t data_received;       /* data received, last */
+};
+
+static_assert(sizeof(struct sl_peer_line) == 64, "one cache line");
+
+/* Peers with facts to be read: a bit per peer and a bit per word of those. */
+struct sl_dirty {
+	_Atomic uint64_t *bits;
+	_Atomic uint64_t *summary;
+	uint32_t words;
+};
+
+struct sl_peers {
+	struct sl_peer *slots;       /* address space for `capacity`, touched when used */
+	struct sl_peer_line **lines; /* [worker][slot], likewise */
+	struct sl_dirty dirty;
+	uint32_t capacity;
+	uint16_t workers;
+};
+
+/* 0 or -ENOMEM. Slots start zeroed: not live. */
+int sl_peers_init(struct sl_peers *p, uint32_t capacity, uint16_t workers);
+void sl_peers_fini(struct sl_peers *p);
+
+/* Worker or control: raises facts of a peer. Costs one load where they stand already. */
+static inline void
+sl_peer_raise(struct sl_peers *p, uint32_t slot, uint32_t facts)
+{
+	struct sl_peer *peer = &p->slots[slot];
+
+	if ((atomic_load_explicit(&peer->facts, memory_order_relaxed) & facts) == facts)
+		return;
+	atomic_fetch_or(&peer->facts, facts);
+	atomic_fetch_or(&p->dirty.bits[slot / 64], UINT64_C(1) << (slot % 64));
+	atomic_fetch_or(&p->dirty.summary[slot / 4096], UINT64_C(1) << (slot / 64 % 64));
+}
+
+/*
+ * Control: takes the facts of up to n peers, oldest bits first from *cursor on (0 at first), so that no peer
+ * starves another. Fills slots[] and facts[], returns how many.
+ */
+unsigned sl_peers_take_facts(struct sl_peers *p, uint32_t *cursor, uint32_t *slots, uint32_t *facts, unsigned n);
+
+/* Any thread: copies the endpoint record; never a torn one. */
+void sl_peer_outer_read(const struct sl_peer *peer, struct sl_outer *out);
+/*
+ * Any thread: replaces the endpoint record. False where another writer is in the middle of it: then nothing was
+ * written (its news is as fresh as ours). Control retries, workers do not.
+ */
+bool sl_peer_outer_write(struct sl_peer *peer, const struct sl_outer *outer);
+/* Fills an endpoint record. local: our address, or NULL to choose by route; local_port: host order. */
+void sl_outer_make(struct sl_outer *out, const struct sl_endpoint *remote, const struct sl_ip *local, uint16_t local_port);
+void sl_outer_remote(const struct sl_outer *outer, struct sl_endpoint *remote);
+/* False (and *local untouched) where it is chosen by route. */
+bool sl_outer_local(const struct sl_outer *outer, struct sl_ip *local);
+
+/* Sums over workers; control, any time. Stamps are the newest of all workers', data_*_first as timers need them: */
+struct sl_peer_totals {
+	uint64_t rx_bytes, tx_bytes;
+	uint64_t received, sent;
+	uint64_t data_sent, data_received;
+	uint64_t unanswered_since; /* first data sent that nothing authentic has come after; 0: none (protocol.md 30) */
+	uint64_t owed_since;       /* first data received that nothing has been sent after; 0: none (31) */
+};
+
+void sl_peer_totals(const struct sl_peers *p, uint32_t slot, struct sl_peer_totals *out);
+/* Control: zeroes the lines of a slot whose peer is gone and whom no worker can hold any more. */
+void sl_peer_lines_clear(struct sl_peers *p, uint32_t slot);
+
+/*
+ * Worker: stamps for a run of one peer's packets at `now` ns. bytes: UDP payload bytes of the run; data: whether any of
+ * it was more than a keepalive. Called after packets were authenticated, or handed on to be sent.
+ */
+void sl_peer_stamp_received(struct sl_peers *p, uint16_t worker, uint32_t slot, uint64_t now, uint64_t bytes, bool data);
+void sl_peer_stamp_sent(struct sl_peers *p, uint16_t worker, uint32_t slot, uint64_t now, uint64_t bytes, bool data);

@@ -1,0 +1,116 @@
+/*
+ * Sessions as workers see them: keys, counters, replay window, found by the
+ * receiver index of a data message. Control alone reserves, publishes,
+ * unpublishes and releases slots; workers find live sessions and use them
+ * within one pass (RCU). A slot is reserved when a handshake begins, and the
+ * session inherits its index (protocol.md 21).
+ *
+ * index on the wire = keyed permutation of (generation << slot_bits | slot), so
+ * it is unpredictable, unique, and found without a hash.
+ *
+ * Memory: slots are reserved address space, touched when used.
+ */
+#pragma once
+
+#include <stdalign.h>
+#include <stdatomic.h>
+
+#include <rte_spinlock.h>
+
+#include "crypto/index.h"
+#include "crypto/protocol.h"
+#include "dataplane/reclaim.h"
+#include "dataplane/replay.h"
+
+#define SL_SESSION_NONE UINT32_MAX
+
+/* Facts a worker sets once in `facts` and control reads. */
+enum sl_session_fact {
+	SL_SESSION_CONFIRMED = 1 << 0,   /* something authentic arrived on it (protocol.md 22) */
+	SL_SESSION_REKEY_SENT = 1 << 1,  /* control: the one rekey on receive has been asked for (28) */
+};
+
+struct sl_session {
+	/* Written before publishing, then read-only. */
+	_Atomic uint32_t live;     /* generation << slot_bits | slot while live, else SL_SESSION_NONE */
+	uint32_t index;            /* ours, as it stands on the wire, host order */
+	uint32_t remote_index;     /* the peer's, host order */
+	uint32_t peer;             /* peer slot */
+	uint16_t wg_if;            /* L3 interface id */
+	bool initiator;            /* we sent the initiation */
+	uint64_t created;          /* ns, boot clock */
+	uint64_t send_limit;       /* counters at or above are not sent; normally REJECT_AFTER_MESSAGES */
+	uint64_t receive_floor;    /* counters below are refused as replays */
+	uint8_t send_key[SL_KEY_LEN];
+	uint8_t recv_key[SL_KEY_LEN];
+
+	alignas(64) _Atomic uint64_t send_counter; /* next to be sent */
+	_Atomic uint32_t facts;                    /* enum sl_session_fact */
+
+	/* Receivers: one lock per run of packets in a burst; check and set are one step under it. */
+	alignas(64) rte_spinlock_t lock;
+	struct sl_replay replay;
+
+	/* Control only. */
+	struct sl_reclaim_node reclaim;
+	uint32_t generation;
+	uint32_t next_free;
+	bool reserved;
+};
+
+struct sl_session_table {
+	struct sl_session *slots;
+	struct sl_index_key key;
+	uint32_t capacity;
+	uint8_t slot_bits;
+	/* Control only: free slots, used first in first out so that an index rests as long as it can. */
+	uint32_t free_first, free_last;
+	uint32_t used;    /* slots handed out at least once */
+	uint32_t reserved; /* slots in use now */
+	struct sl_reclaim *reclaim;
+};
+
+/* capacity: slots, a power of two up to 2^24. random: 8 secret bytes for the permutation. 0 or -ENOMEM. */
+int sl_session_table_init(struct sl_session_table *t, uint32_t capacity, const uint8_t random[8], struct sl_reclaim *reclaim);
+void sl_session_table_fini(struct sl_session_table *t);
+
+/* Control: takes a free slot for a handshake of `peer`. SL_SESSION_NONE when all are taken. */
+uint32_t sl_session_reserve(struct sl_session_table *t, uint32_t peer, uint16_t wg_if);
+/* Control: the reserved (live or not) slot of a wire index, or SL_SESSION_NONE. */
+uint32_t sl_session_slot_of(const struct sl_session_table *t, uint32_t index);
+
+struct sl_session_keys {
+	uint8_t send[SL_KEY_LEN];
+	uint8_t recv[SL_KEY_LEN];
+	uint32_t remote_index;
+	bool initiator;
+	uint64_t created;       /* ns */
+	uint64_t send_counter;  /* first to be sent, normally 0 */
+	uint64_t send_limit;
+	uint64_t receive_floor; /* normally 0 */
+};
+
+/* Control: makes a reserved slot a live session that workers find. keys are copied; the caller wipes its own. */
+void sl_session_publish(struct sl_session_table *t, uint32_t slot, const struct sl_session_keys *keys);
+/*
+ * Control: takes the slot away from workers at once; its keys are wiped and the slot is free again when no worker
+ * can hold it any more. Also for slots that were only reserved. The caller first sees to it that no peer's
+ * `current` names the slot.
+ */
+void sl_session_release(struct sl_session_table *t, uint32_t slot);
+
+/* Worker: the live session of a wire index, or NULL. */
+static inline struct sl_session *
+sl_session_find_opened(const struct sl_session_table *t, uint32_t opened)
+{
+	struct sl_session *s;
+	uint32_t slot = opened & ((1u << t->slot_bits) - 1);
+
+	if (slot >= t->capacity)
+		return NULL;
+	s = &t->slots[slot];
+	return atomic_load_explicit(&s->live, memory_order_acquire) == opened ? s : NULL;
+}
+
+/* Worker: sessions of n wire indices (host order); out[i] is NULL where there is none. n ≤ 64. */
+void sl_session_find_burst(const struct sl_session_table *t, const uint32_t *indices, struct sl_session **out, unsigned n);

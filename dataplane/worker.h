@@ -1,0 +1,175 @@
+/*
+ * A worker: bursts in, bursts out, tables given. It owns its vectors, its
+ * AEAD context, its staged packets, its reassembly tables and its counters;
+ * nothing of it is shared but what dataplane.h says. Ports are at its edge: rx
+ * hands bursts in with sl_worker_receive, tx is a function given at creation.
+ * Time is a parameter. So tests, benchmarks and replays drive the same code
+ * from memory.
+ *
+ * The pass: packets wait in a vector per stage. sl_worker_run visits the
+ * stages in their order until all vectors are empty; each takes its whole
+ * vector and appends to the vectors of its exits. Re-entry (nested tunnels,
+ * reassembled packets) is just an append to an earlier stage.
+ */
+#pragma once
+
+#include <rte_branch_prediction.h>
+
+#include "crypto/aead.h"
+#include "dataplane/dataplane.h"
+#include "dataplane/drops.h"
+
+#define SL_BURST      64   /* packets taken from a port queue at once */
+#define SL_VECTOR     1024 /* room of a stage's vector; what does not fit is dropped and counted (stage-full) */
+
+/* X(identifier, name, function): in the order of a packet's way. Each is dataplane/<file of that name>.c. */
+#define SL_STAGES(X) \
+	X(ETHERNET, "ethernet", sl_stage_ethernet) \
+	X(IP_INPUT, "ip-input", sl_stage_ip_input) \
+	X(REASSEMBLY, "reassembly", sl_stage_reassembly) \
+	X(OUTER_UDP, "outer-udp", sl_stage_outer_udp) \
+	X(HANDSHAKE, "handshake", sl_stage_handshake) \
+	X(OPEN, "open", sl_stage_open) \
+	X(DECAP, "decap", sl_stage_decap) \
+	X(FORWARD, "forward", sl_stage_forward) \
+	X(ICMP_ERROR, "icmp-error", sl_stage_icmp_error) \
+	X(ENCAP, "encap", sl_stage_encap) \
+	X(SEAL, "seal", sl_stage_seal) \
+	X(OUTER_ROUTE, "outer-route", sl_stage_outer_route) \
+	X(FRAGMENT, "fragment", sl_stage_fragment) \
+	X(NEIGHBOUR, "neighbour", sl_stage_neighbour) \
+	X(PUNT, "punt", sl_stage_punt) \
+	X(TX, "tx", sl_stage_tx)
+
+enum sl_stage {
+#define SL_STAGE_ENUM(id, name, fn) SL_STAGE_##id,
+	SL_STAGES(SL_STAGE_ENUM)
+#undef SL_STAGE_ENUM
+	SL_STAGE_COUNT
+};
+
+const char *sl_stage_name(enum sl_stage stage);
+
+struct sl_vector {
+	uint32_t n;
+	struct rte_mbuf *pkts[SL_VECTOR];
+};
+
+struct sl_stage_stats {
+	_Atomic uint64_t packets;
+	_Atomic uint64_t bursts;
+	_Atomic uint64_t cycles; /* TSC */
+};
+
+/*
+ * Written by the worker alone, read by control at any time. After any run:
+ * received + generated + from_control = transmitted + sum(drops) + delivered + to_control + merged + queued
+ */
+struct sl_worker_stats {
+	_Atomic uint64_t received;     /* from ports */
+	_Atomic uint64_t generated;    /* made here: fragments, ICMP errors */
+	_Atomic uint64_t from_control; /* packets in commands, keepalives made on command */
+	_Atomic uint64_t transmitted;  /* taken by ports */
+	_Atomic uint64_t delivered;    /* reached their end here: keepalives received, fragmented originals */
+	_Atomic uint64_t to_control;   /* taken by rings to control */
+	_Atomic uint64_t merged;       /* fragments that became part of another packet */
+	_Atomic uint64_t queued;       /* now: staged packets, fragments in reassembly */
+	_Atomic uint64_t drops[SL_DROP_COUNT];
+	struct sl_stage_stats stages[SL_STAGE_COUNT];
+	_Atomic uint64_t busy_cycles;  /* loops that had work */
+	_Atomic uint64_t idle_cycles;  /* loops that had none, sleep included */
+	_Atomic uint64_t ecn_mismatch; /* outer CE on a Not-ECT inner packet, delivered unchanged */
+};
+
+/* Takes n packets for DPDK port `port`; returns how many it took, the rest stay the caller's. */
+typedef uint16_t (*sl_worker_tx_fn)(void *ctx, uint16_t port, struct rte_mbuf **pkts, uint16_t n);
+
+struct sl_staged;     /* dataplane/staged.h */
+struct sl_reassembly; /* dataplane/reassembly.h */
+struct sl_icmp_limit; /* dataplane/icmp_limit.h */
+
+struct sl_worker {
+	struct sl_dataplane *dp;
+	uint16_t index;
+	uint16_t ip_id;   /* identification of the next IPv4 packet made here */
+	uint64_t now;     /* ns, boot clock, of this pass */
+	struct sl_aead *aead;
+	struct sl_staged *staged;
+	struct sl_reassembly *reassembly;
+	struct sl_icmp_limit *icmp_limit;
+	struct rte_ring *commands;
+	sl_worker_tx_fn tx;
+	void *tx_ctx;
+	uint64_t housekeeping_at; /* ns */
+	uint32_t pending;         /* bit per stage with packets in its vector */
+	struct sl_vector *stages[SL_STAGE_COUNT]; /* a stage's own vector is swapped with `spare` while it runs */
+	struct sl_vector *spare;
+	alignas(64) struct sl_worker_stats stats;
+};
+
+static_assert(SL_STAGE_COUNT <= 32, "pending is a word");
+
+struct sl_worker_config {
+	enum sl_simd simd;
+	sl_worker_tx_fn tx;
+	void *tx_ctx;
+	int socket;
+	uint64_t icmp_seed; /* hash seed of the ICMP limiter */
+};
+
+/* Control, before workers run. Puts the worker into dp->workers[index]. 0 or a negative errno. */
+int sl_worker_create(struct sl_dataplane *dp, uint16_t index, const struct sl_worker_config *cfg);
+/* After it has stopped: frees what waits, wipes keys. */
+void sl_worker_destroy(struct sl_worker *w);
+
+/* Hands in n frames that came in on L3 interface in_if. They pass over; n ≤ SL_BURST per call and at most 4 calls a run. */
+void sl_worker_receive(struct sl_worker *w, uint16_t in_if, struct rte_mbuf **frames, uint16_t n);
+/*
+ * One pass at `now` ns (boot clock): commands, stages until all are empty, housekeeping when due, RCU report.
+ * Returns whether there was anything to do.
+ */
+bool sl_worker_run(struct sl_worker *w, uint64_t now);
+
+/* --- for stages, on the worker's thread --- */
+
+/* A stage's function: takes the n packets of its vector, all of which it hands on, drops or keeps queued. */
+typedef void (*sl_stage_fn)(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n);
+
+#define SL_STAGE_DECLARE(id, name, fn) void fn(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n);
+SL_STAGES(SL_STAGE_DECLARE)
+#undef SL_STAGE_DECLARE
+
+/* Counters have one writer: a relaxed load and store, no locked instruction. */
+static inline void
+sl_count(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static inline void
+sl_worker_drop(struct sl_worker *w, struct rte_mbuf *m, enum sl_drop reason)
+{
+	sl_count(&w->stats.drops[reason], 1);
+	rte_pktmbuf_free(m);
+}
+
+/* Appends one packet to a stage's vector. Packets stay in order; a full vector drops and counts. */
+static inline void
+sl_worker_enqueue(struct sl_worker *w, enum sl_stage stage, struct rte_mbuf *m)
+{
+	struct sl_vector *v = w->stages[stage];
+
+	if (unlikely(v->n == SL_VECTOR)) {
+		sl_worker_drop(w, m, SL_DROP_STAGE_FULL);
+		return;
+	}
+	v->pkts[v->n++] = m;
+	w->pending |= 1u << stage;
+}
+
+/* Free places in a stage's vector. */
+static inline unsigned
+sl_worker_room(const struct sl_worker *w, enum sl_stage stage)
+{
+	return SL_VECTOR - w->stages[stage]->n;
+}
