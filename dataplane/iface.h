@@ -41,7 +41,7 @@ struct sl_if {
 	uint16_t listen_port;      /* host order */
 	bool has_key;              /* without a private key nothing is answered */
 	struct sl_lpm *cryptokey;  /* allowed IPs → peer slot + 1; lives as long as the interface */
-	uint8_t mac1_key[SL_KEY_LEN]; /* H("mac1----" ‖ our public key) */
+	struct sl_mac_keys mac_keys; /* of our public key, to check mac1 */
 	struct rte_ring *handshakes;  /* messages 1–3 to control; many producers, control consumes */
 	/* control's, for freeing */
 	struct sl_reclaim_node reclaim;
