@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "control/config_errors.h"
+#include "crypto/simd.h"
 #include "dataplane/addr.h"
 
 enum {
@@ -34,13 +35,6 @@ enum {
 enum sl_idle {
 	SL_IDLE_ADAPTIVE,
 	SL_IDLE_POLL,
-};
-
-enum sl_simd {
-	SL_SIMD_AUTO,
-	SL_SIMD_AVX512,
-	SL_SIMD_AVX2,
-	SL_SIMD_SSE,
 };
 
 enum sl_hugepages {
