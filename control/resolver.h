@@ -1,0 +1,50 @@
+/*
+ * Endpoint names looked up off the control loop: getaddrinfo on a thread of its
+ * own. Control asks and takes answers; an eventfd tells when there are any.
+ * Names that do not resolve are tried again with backoff until they do or are
+ * cancelled. All functions are control's, and none of them blocks on the network but
+ * sl_resolver_destroy, which does not wait for a lookup that hangs. Requests and answers are copied.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/addr.h"
+
+#define SL_RESOLVER_ADDRESSES   8
+#define SL_RESOLVER_HOST_LEN    256
+#define SL_RESOLVER_BACKOFF_MIN 1  /* seconds to the first retry, then doubled … */
+#define SL_RESOLVER_BACKOFF_MAX 60 /* … up to this */
+
+struct sl_resolver;
+
+struct sl_resolver_answer {
+	uint64_t id; /* as given to sl_resolver_ask */
+	char host[SL_RESOLVER_HOST_LEN];
+	unsigned n; /* endpoints; 0: failed, tried again by itself in retry_in seconds */
+	struct sl_endpoint endpoints[SL_RESOLVER_ADDRESSES]; /* in the system's order of preference (RFC 6724) */
+	const char *error; /* static text where n is 0 */
+	unsigned retry_in;
+};
+
+/* Looks one name up: fills at most SL_RESOLVER_ADDRESSES endpoints and *n. 0 or an EAI_* code. On the resolver's thread. */
+typedef int (*sl_resolver_lookup)(void *ctx, const char *host, uint16_t port, struct sl_endpoint *out, unsigned *n);
+
+/* lookup NULL: getaddrinfo. 0 and *out set, or a negative errno. */
+int sl_resolver_create(struct sl_resolver **out, sl_resolver_lookup lookup, void *ctx);
+/* Drops what was asked. A lookup in progress ends on its own and is forgotten. NULL is allowed. */
+void sl_resolver_destroy(struct sl_resolver *r);
+
+/*
+ * Asks for host; port goes into the answers. A second question of the same id replaces the first. 0, -EINVAL for a name
+ * that is too long, or -ENOMEM.
+ */
+int sl_resolver_ask(struct sl_resolver *r, uint64_t id, const char *host, uint16_t port);
+/* No answer of this id is given any more. */
+void sl_resolver_cancel(struct sl_resolver *r, uint64_t id);
+
+/* Readable while answers wait; for poll or epoll only. */
+int sl_resolver_fd(const struct sl_resolver *r);
+/* Takes one answer; false where there is none. */
+bool sl_resolver_take(struct sl_resolver *r, struct sl_resolver_answer *out);
