@@ -65,13 +65,15 @@ struct sl_session_table {
 	uint8_t slot_bits;
 	/* Control only: free slots, used first in first out so that an index rests as long as it can. */
 	uint32_t free_first, free_last;
-	uint32_t used;    /* slots handed out at least once */
-	uint32_t reserved; /* slots in use now */
+	uint32_t free;             /* slots in that list */
+	_Atomic uint32_t used;     /* slots handed out at least once; workers read it */
+	uint32_t reserved;         /* slots in use now */
 	struct sl_reclaim *reclaim;
 };
 
-/* capacity: slots, a power of two up to 2^24. random: 8 secret bytes for the permutation. 0 or -ENOMEM. */
+/* capacity: slots, a power of two up to 2^24. random: 8 secret bytes for the permutation. 0, -EINVAL or -ENOMEM. */
 int sl_session_table_init(struct sl_session_table *t, uint32_t capacity, const uint8_t random[8], struct sl_reclaim *reclaim);
+/* After workers have stopped and reclaim was drained. Wipes all keys. */
 void sl_session_table_fini(struct sl_session_table *t);
 
 /* Control: takes a free slot for a handshake of `peer`. SL_SESSION_NONE when all are taken. */
@@ -106,7 +108,7 @@ sl_session_find_opened(const struct sl_session_table *t, uint32_t opened)
 	struct sl_session *s;
 	uint32_t slot = opened & ((1u << t->slot_bits) - 1);
 
-	if (slot >= t->capacity)
+	if (slot >= atomic_load_explicit(&t->used, memory_order_acquire))
 		return NULL;
 	s = &t->slots[slot];
 	return atomic_load_explicit(&s->live, memory_order_acquire) == opened ? s : NULL;

@@ -1,0 +1,190 @@
+#include "dataplane/session.h"
+
+#include <errno.h>
+
+#include <rte_common.h>
+#include <rte_prefetch.h>
+
+#include "crypto/wipe.h"
+#include "dataplane/lazy.h"
+
+#define CAPACITY_MAX (1u << 24)
+#define BURST_MAX    64
+
+/*
+ * Slots are taken from fresh memory until this many rest in the free list, so that even a quiet gateway does not reuse an
+ * index after 2^(32 - slot_bits) handshakes in a row.
+ */
+#define FREE_REST 1024
+
+static inline uint32_t
+plain_index(const struct sl_session_table *t, uint32_t slot, uint32_t generation)
+{
+	return generation << t->slot_bits | slot;
+}
+
+int
+sl_session_table_init(struct sl_session_table *t, uint32_t capacity, const uint8_t random[8], struct sl_reclaim *reclaim)
+{
+	if (capacity == 0 || capacity > CAPACITY_MAX || !rte_is_power_of_2(capacity))
+		return -EINVAL;
+	*t = (struct sl_session_table){
+		.slots = sl_lazy_alloc(capacity * sizeof(struct sl_session)),
+		.capacity = capacity,
+		.slot_bits = (uint8_t)rte_log2_u32(capacity),
+		.free_first = SL_SESSION_NONE,
+		.free_last = SL_SESSION_NONE,
+		.reclaim = reclaim,
+	};
+	if (t->slots == NULL)
+		return -ENOMEM;
+	sl_index_key_init(&t->key, random);
+	return 0;
+}
+
+void
+sl_session_table_fini(struct sl_session_table *t)
+{
+	if (t->slots) {
+		for (uint32_t i = 0; i < t->used; i++) {
+			sl_wipe(t->slots[i].send_key, sizeof(t->slots[i].send_key));
+			sl_wipe(t->slots[i].recv_key, sizeof(t->slots[i].recv_key));
+		}
+		sl_lazy_free(t->slots, t->capacity * sizeof(struct sl_session));
+	}
+	sl_wipe(t, sizeof(*t));
+}
+
+static uint32_t
+take_slot(struct sl_session_table *t)
+{
+	uint32_t used = atomic_load_explicit(&t->used, memory_order_relaxed);
+	uint32_t slot;
+
+	if (used < t->capacity && t->free < FREE_REST) {
+		atomic_store_explicit(&t->slots[used].live, SL_SESSION_NONE, memory_order_relaxed);
+		rte_spinlock_init(&t->slots[used].lock);
+		/* Workers look at slots below `used` alone: an unused one would cost them a page fault. */
+		atomic_store_explicit(&t->used, used + 1, memory_order_release);
+		return used;
+	}
+	slot = t->free_first;
+	if (slot == SL_SESSION_NONE)
+		return SL_SESSION_NONE;
+	t->free_first = t->slots[slot].next_free;
+	if (t->free_first == SL_SESSION_NONE)
+		t->free_last = SL_SESSION_NONE;
+	t->free--;
+	return slot;
+}
+
+static void
+put_slot(struct sl_session_table *t, uint32_t slot)
+{
+	t->slots[slot].next_free = SL_SESSION_NONE;
+	if (t->free_last == SL_SESSION_NONE)
+		t->free_first = slot;
+	else
+		t->slots[t->free_last].next_free = slot;
+	t->free_last = slot;
+	t->free++;
+}
+
+uint32_t
+sl_session_reserve(struct sl_session_table *t, uint32_t peer, uint16_t wg_if)
+{
+	uint32_t slot = take_slot(t);
+	struct sl_session *s;
+	uint32_t plain;
+
+	if (slot == SL_SESSION_NONE)
+		return SL_SESSION_NONE;
+	s = &t->slots[slot];
+	do {
+		s->generation++;
+		plain = plain_index(t, slot, s->generation);
+	} while (plain == SL_SESSION_NONE); /* the last slot's last generation would look like "not live" */
+	s->index = sl_index_seal(&t->key, plain);
+	s->remote_index = 0;
+	s->peer = peer;
+	s->wg_if = wg_if;
+	s->reserved = true;
+	t->reserved++;
+	return slot;
+}
+
+uint32_t
+sl_session_slot_of(const struct sl_session_table *t, uint32_t index)
+{
+	uint32_t slot = sl_index_open(&t->key, index) & ((1u << t->slot_bits) - 1);
+
+	if (slot >= t->used || !t->slots[slot].reserved || t->slots[slot].index != index)
+		return SL_SESSION_NONE;
+	return slot;
+}
+
+void
+sl_session_publish(struct sl_session_table *t, uint32_t slot, const struct sl_session_keys *keys)
+{
+	struct sl_session *s = &t->slots[slot];
+
+	memcpy(s->send_key, keys->send, sizeof(s->send_key));
+	memcpy(s->recv_key, keys->recv, sizeof(s->recv_key));
+	s->remote_index = keys->remote_index;
+	s->initiator = keys->initiator;
+	s->created = keys->created;
+	s->send_limit = keys->send_limit;
+	s->receive_floor = keys->receive_floor;
+	atomic_store_explicit(&s->send_counter, keys->send_counter, memory_order_relaxed);
+	atomic_store_explicit(&s->facts, 0, memory_order_relaxed);
+	sl_replay_init(&s->replay);
+	atomic_store_explicit(&s->live, sl_index_open(&t->key, s->index), memory_order_release);
+}
+
+/* No worker can hold the session any more. */
+static void
+reclaim_slot(void *ctx, void *ptr)
+{
+	struct sl_session_table *t = ctx;
+	struct sl_session *s = ptr;
+
+	sl_wipe(s->send_key, sizeof(s->send_key));
+	sl_wipe(s->recv_key, sizeof(s->recv_key));
+	put_slot(t, (uint32_t)(s - t->slots));
+}
+
+void
+sl_session_release(struct sl_session_table *t, uint32_t slot)
+{
+	struct sl_session *s = &t->slots[slot];
+	uint32_t live = atomic_load_explicit(&s->live, memory_order_relaxed);
+
+	s->reserved = false;
+	t->reserved--;
+	if (live == SL_SESSION_NONE) { /* was never live in this use: no worker has seen it */
+		put_slot(t, slot);
+		return;
+	}
+	atomic_store_explicit(&s->live, SL_SESSION_NONE, memory_order_release);
+	sl_reclaim_defer(t->reclaim, &s->reclaim, reclaim_slot, t, s);
+}
+
+void
+sl_session_find_burst(const struct sl_session_table *t, const uint32_t *indices, struct sl_session **out, unsigned n)
+{
+	uint32_t opened[BURST_MAX];
+	uint32_t mask = (1u << t->slot_bits) - 1;
+
+	sl_index_open_burst(&t->key, indices, opened, n);
+	for (unsigned i = 0; i < n; i++) {
+		const struct sl_session *s = &t->slots[opened[i] & mask];
+
+		rte_prefetch0(s);
+		rte_prefetch0(s->recv_key + sizeof(s->recv_key) - 1);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		out[i] = sl_session_find_opened(t, opened[i]);
+		if (likely(out[i] != NULL))
+			rte_prefetch0(&out[i]->lock);
+	}
+}
