@@ -12,6 +12,7 @@
 
 #include <assert.h>
 
+#include <rte_ether.h>
 #include <rte_mbuf.h>
 
 #include "dataplane/addr.h"
@@ -61,14 +62,19 @@ struct sl_packet {
 	uint8_t punt;      /* enum sl_punt, on the way to control */
 	uint8_t icmp_type; /* ICMP error to be made of it, in its own family's numbers; icmp_code, icmp_mtu go with it */
 	uint8_t icmp_code;
-	uint8_t reserved[3];
+	uint8_t drop;     /* enum sl_drop: why it is dropped once the ICMP error is made */
+	uint8_t sealed;   /* 1: holds a reserved counter of a session, so it never waits */
+	uint8_t resolved; /* 1: next_mac is known */
 	uint32_t icmp_mtu;
 	struct sl_ip next_hop; /* neighbour to resolve on out_if */
+	struct rte_ether_addr next_mac;
+	uint32_t queue;             /* while staged: the queue it is in */
 	struct sl_session *session; /* while being opened or sealed; valid within one pass (RCU) */
 	uint64_t counter;           /* of the data message */
 	struct rte_mbuf *link;      /* list of staged packets of one queue */
 	uint64_t staged_at;         /* ns, worker clock */
 	struct rte_mbuf *older, *newer; /* all staged packets of a worker in order of age */
+	uint16_t path;              /* between encap and seal: index of the way its outer packet takes */
 };
 
 static_assert(sizeof(struct sl_packet) <= 128, "two cache lines at most");

@@ -58,3 +58,7 @@ uint32_t sl_route_lookup(const struct sl_route_table *rt, const struct sl_ip *ds
  */
 uint32_t sl_route_lookup_outer(
 	const struct sl_route_table *rt, const struct sl_peers *peers, const struct sl_ip *dst, uint16_t own);
+
+/* The same for n addresses; own[i] is the interface of the i-th. Their memory accesses overlap. n ≤ 64. */
+void sl_route_lookup_outer_burst(const struct sl_route_table *rt, const struct sl_peers *peers,
+	const struct sl_ip *const *dst, const uint16_t *own, uint32_t *values, unsigned n);

@@ -87,16 +87,19 @@ typedef uint16_t (*sl_worker_tx_fn)(void *ctx, uint16_t port, struct rte_mbuf **
 struct sl_staged;     /* dataplane/staged.h */
 struct sl_reassembly; /* dataplane/reassembly.h */
 struct sl_icmp_limit; /* dataplane/icmp_limit.h */
+struct sl_outer_paths; /* dataplane/outer.h */
 
 struct sl_worker {
 	struct sl_dataplane *dp;
 	uint16_t index;
 	uint16_t ip_id;   /* identification of the next IPv4 packet made here */
+	uint32_t frag_id; /* of the next IPv6 packet fragmented here */
 	uint64_t now;     /* ns, boot clock, of this pass */
 	struct sl_aead *aead;
 	struct sl_staged *staged;
 	struct sl_reassembly *reassembly;
 	struct sl_icmp_limit *icmp_limit;
+	struct sl_outer_paths *paths;
 	struct rte_ring *commands;
 	sl_worker_tx_fn tx;
 	void *tx_ctx;
