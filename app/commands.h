@@ -1,0 +1,19 @@
+/*
+ * The subcommands of the one binary. Each takes its own argv ([0] is its
+ * name), parses its options, and returns the exit code: 0 done, 1 refused or
+ * failed, 2 wrong usage (config.md, Commands). Main thread.
+ */
+#pragma once
+
+enum sl_exit {
+	SL_EXIT_DONE = 0,
+	SL_EXIT_FAILED = 1,
+	SL_EXIT_USAGE = 2,
+};
+
+int sl_cmd_run(int argc, char **argv);
+int sl_cmd_check(int argc, char **argv);
+int sl_cmd_show(int argc, char **argv);
+int sl_cmd_genkey(int argc, char **argv);
+int sl_cmd_pubkey(int argc, char **argv);
+int sl_cmd_genpsk(int argc, char **argv);

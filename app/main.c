@@ -1,0 +1,58 @@
+/* The binary: finds the subcommand and starts it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/commands.h"
+#include "app/usage.h"
+#include "crypto/init.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *summary;
+} commands[] = {
+	{"run", sl_cmd_run, "run the gateway in the foreground"},
+	{"check", sl_cmd_check, "check a configuration without touching a device"},
+	{"show", sl_cmd_show, "show state and counters of a running gateway"},
+	{"genkey", sl_cmd_genkey, "write a new private key to stdout"},
+	{"pubkey", sl_cmd_pubkey, "read a private key from stdin, write its public key to stdout"},
+	{"genpsk", sl_cmd_genpsk, "write a new preshared key to stdout"},
+};
+
+static void
+print_commands(FILE *out)
+{
+	fputs("Usage: sluice COMMAND [OPTION...]\n\nA WireGuard gateway on DPDK.\n\nCommands:\n", out);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	fputs("\nOptions:\n  -h, --help     this text; `sluice COMMAND --help` tells more\n"
+	      "  -V, --version  the version\n",
+		out);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	if (name == NULL) {
+		print_commands(stderr);
+		return SL_EXIT_USAGE;
+	}
+	if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0) {
+		print_commands(stdout);
+		return SL_EXIT_DONE;
+	}
+	if (strcmp(name, "-V") == 0 || strcmp(name, "--version") == 0)
+		return sl_print_version();
+	if (sl_crypto_init() != 0) {
+		fputs("sluice: the crypto library does not start on this machine\n", stderr);
+		return SL_EXIT_FAILED;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(name, commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	}
+	fprintf(stderr, "sluice: no command `%s`; see `sluice --help`\n", name);
+	return SL_EXIT_USAGE;
+}

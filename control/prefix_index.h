@@ -1,0 +1,40 @@
+/*
+ * Finds a numbered entry by (space, prefix): an open-addressed hash of 32-bit
+ * numbers into an array of keys that the caller owns. Prefixes are masked.
+ * Control thread alone; no locks, memory 4 to 8 bytes per entry. Growing moves
+ * every number, so callers that know their size reserve it first.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "dataplane/addr.h"
+
+#define SL_PREFIX_INDEX_NONE UINT32_MAX
+
+/* First member of every entry that is indexed. */
+struct sl_prefix_key {
+	struct sl_prefix prefix; /* host bits zero */
+	uint16_t space;          /* such as an L3 interface id */
+};
+
+struct sl_prefix_index {
+	uint32_t *table; /* entry number + 1; 0: empty */
+	uint32_t mask;
+	uint32_t count;
+	uint32_t seed;
+};
+
+/* All zero is a valid empty index; seed is a secret that keeps others from choosing colliding prefixes. */
+void sl_prefix_index_init(struct sl_prefix_index *index, uint32_t seed);
+void sl_prefix_index_fini(struct sl_prefix_index *index);
+
+/* Room for n entries in all. entries, stride: the caller's array. 0 or -ENOMEM. */
+int sl_prefix_index_reserve(struct sl_prefix_index *index, const void *entries, size_t stride, uint32_t n);
+/* The number of the entry with this key, or SL_PREFIX_INDEX_NONE. */
+uint32_t sl_prefix_index_find(
+	const struct sl_prefix_index *index, const void *entries, size_t stride, const struct sl_prefix_key *key);
+/* Adds entry `number`, whose key is in the array already and not in the index. 0 or -ENOMEM. */
+int sl_prefix_index_add(struct sl_prefix_index *index, const void *entries, size_t stride, uint32_t number);
+/* Removes entry `number`, which is in the index and whose key is still in the array. */
+void sl_prefix_index_remove(struct sl_prefix_index *index, const void *entries, size_t stride, uint32_t number);
