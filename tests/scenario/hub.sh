@@ -1,0 +1,178 @@
+# shellcheck shell=bash
+# The lab that most scenarios share, on top of lab.sh:
+#
+#   spokeN (wireguard-go) ── inet (a router) ── wan0 hub lan0 ── lan (a host that knows nothing of tunnels)
+#
+#            outside                                     inside
+#   hub      192.0.2.10  2001:db8::10                    10.64.0.1   fd00:64::1
+#   spokeN   198.18.N.2  2001:db8:N::2                   10.64.0.1N  fd00:64::1N    (N = 1..9)
+#   lan                                                  10.20.0.10  fd00:20::10    (gateway 10.20.0.1, fd00:20::1)
+# shellcheck source=tests/scenario/lab.sh
+. "${BASH_SOURCE[0]%/*}/lab.sh"
+
+HUB4=192.0.2.10
+HUB6=2001:db8::10
+HUB_PORT=51820
+HUB_INNER4=10.64.0.1
+HUB_INNER6=fd00:64::1
+LAN4=10.20.0.10
+LAN6=fd00:20::10
+
+# What a scenario may set before hub_yaml.
+HUB_WORKERS=1
+HUB_WAN_EXTRA=''        # further keys of the port wan0, each after a comma
+declare -A HUB_PEER=()  # further keys of a peer, each after a comma
+
+# Nodes and links, without Sluice and without spokes.
+hub_network() {
+	router_node inet
+	gateway_node hub
+	node lan
+	link inet to-hub hub wan0
+	link hub lan0 lan eth0
+	address inet to-hub 192.0.2.1/24 2001:db8::1/64
+	address lan eth0 $LAN4/16 $LAN6/64
+	route lan default via 10.20.0.1
+	route lan ::/0 via fd00:20::1
+	keys hub
+}
+
+# spoke_inner4 N, spoke_inner6 N: a spoke's addresses inside the tunnel.
+spoke_inner4() {
+	echo "10.64.0.1$1"
+}
+
+spoke_inner6() {
+	echo "fd00:64::1$1"
+}
+
+# spoke_network N: the node of a spoke, its key, and its way to the hub.
+spoke_network() {
+	local n=$1
+	node "spoke$n"
+	link inet "to-spoke$n" "spoke$n" eth0
+	address inet "to-spoke$n" "198.18.$n.1/24" "2001:db8:$n::1/64"
+	address "spoke$n" eth0 "198.18.$n.2/24" "2001:db8:$n::2/64"
+	route "spoke$n" default via "198.18.$n.1"
+	route "spoke$n" ::/0 via "2001:db8:$n::1"
+	keys "spoke$n"
+}
+
+# spoke_start N ENDPOINT [WORDS-OF-WG-SET]: wireguard-go as wgN with the hub as its peer.
+spoke_start() {
+	local n=$1 endpoint=$2
+	shift 2
+	wireguard_go "spoke$n" "wg$n"
+	on "spoke$n" wg set "wg$n" private-key "$LAB_DIR/spoke$n.key" listen-port $((51820 + n)) \
+		peer "$(public_key hub)" endpoint "$endpoint" \
+		allowed-ips 10.64.0.0/16,fd00:64::/64,10.20.0.0/16,fd00:20::/64 "$@" || die "wg set on spoke$n"
+	address "spoke$n" "wg$n" "$(spoke_inner4 "$n")/32" "$(spoke_inner6 "$n")/128"
+	on "spoke$n" ip link set "wg$n" mtu 1420 up
+	local to
+	for to in 10.64.0.0/16 10.20.0.0/16 fd00:64::/64 fd00:20::/64; do
+		route "spoke$n" $to dev "wg$n"
+	done
+}
+
+hub_endpoint4() {
+	echo "$HUB4:$HUB_PORT"
+}
+
+hub_endpoint6() {
+	echo "[$HUB6]:$HUB_PORT"
+}
+
+# hub_yaml PEER...: the hub's configuration, with spokes by number. HUB_PEER[N] adds keys to a peer.
+hub_yaml() {
+	local n
+	cat <<-YAML
+		version: 1
+		name: hub
+		dataplane: {workers: $HUB_WORKERS}
+		ports:
+		  wan0: {device: "af_packet:wan0", addresses: [$HUB4/24, "$HUB6/64"], gateway: [192.0.2.1, "2001:db8::1"]$HUB_WAN_EXTRA}
+		  lan0: {device: "af_packet:lan0", addresses: [10.20.0.1/16, "fd00:20::1/64"]}
+		interfaces:
+		  wg0:
+		    private-key-file: hub.key
+		    listen-port: $HUB_PORT
+		    addresses: [$HUB_INNER4/16, "$HUB_INNER6/64"]
+		    peers:
+	YAML
+	for n in "$@"; do
+		echo "      spoke$n: {public-key: \"$(public_key "spoke$n")\"," \
+			"allowed-ips: [$(spoke_inner4 "$n")/32, \"$(spoke_inner6 "$n")/128\"]${HUB_PEER[$n]:-}}"
+	done
+}
+
+# hub_start SPOKE...: writes the configuration and starts the gateway with it.
+hub_start() {
+	hub_yaml "$@" >"$LAB_DIR/hub.yaml"
+	if [ "${LAB_STAND_IN:-}" = wireguard-go ]; then
+		hub_stand_in "$@"
+	else
+		gateway_start hub
+	fi
+}
+
+# wireguard-go and the kernel's routing in the hub's place: what the benches compare with.
+hub_stand_in() {
+	local n
+	set_sysctl hub net/ipv4/ip_forward 1
+	for n in all wan0 lan0 default; do
+		set_sysctl hub net/ipv6/conf/$n/disable_ipv6 0
+	done
+	set_sysctl hub net/ipv6/conf/all/forwarding 1
+	address hub wan0 $HUB4/24 $HUB6/64
+	address hub lan0 10.20.0.1/16 fd00:20::1/64
+	route hub default via 192.0.2.1
+	route hub ::/0 via 2001:db8::1
+	wireguard_go hub wg0
+	on hub wg set wg0 private-key "$LAB_DIR/hub.key" listen-port $HUB_PORT
+	for n in "$@"; do
+		local words=(allowed-ips "$(spoke_inner4 "$n")/32,$(spoke_inner6 "$n")/128") endpoint
+		[ ! -f "$LAB_DIR/spoke$n.psk" ] || words+=(preshared-key "$LAB_DIR/spoke$n.psk")
+		endpoint=$(sed -n 's/.*endpoint: "\([^"]*\)".*/\1/p' <<<"${HUB_PEER[$n]:-}")
+		[ -z "$endpoint" ] || words+=(endpoint "$endpoint")
+		on hub wg set wg0 peer "$(public_key "spoke$n")" "${words[@]}"
+	done
+	address hub wg0 $HUB_INNER4/16 $HUB_INNER6/64
+	on hub ip link set wg0 mtu 1420 up
+}
+
+# The PSK of a peer in the hub's configuration.
+hub_psk() {
+	HUB_PEER[$1]+=", preshared-key-file: spoke$1.psk"
+}
+
+# flow_receiver NODE PORT COUNT FLOWS SECONDS: a receiver in the background; its tally goes to $LAB_DIR/NODE.PORT.tally.
+flow_receiver() {
+	on "$1" "$TOOLS/flow" recv --port "$2" --count "$3" --flows "$4" --seconds "$5" >"$LAB_DIR/$1.$2.tally" 2>&1 &
+	LAB_PID[flow-$1-$2]=$!
+	until_true 5 grep -q listening "$LAB_DIR/$1.$2.tally" || die "flow recv does not listen on $1:$2"
+}
+
+# flow_tally NODE PORT: waits for the receiver and prints its tally.
+flow_tally() {
+	wait "${LAB_PID[flow-$1-$2]}"
+	tail -n 1 "$LAB_DIR/$1.$2.tally"
+}
+
+# check_flow DESCRIPTION NODE PORT [MAX-LOST]: nothing lost (or at most so many), nothing twice, nothing out of order.
+check_flow() {
+	wait "${LAB_PID[flow-$2-$3]}"
+	local tally
+	tally=$(tail -n 1 "$LAB_DIR/$2.$3.tally")
+	if jq -e --argjson lost "${4:-0}" '.received > 0 and .lost <= $lost and .duplicated == 0 and .reordered == 0
+		and .corrupt == 0' <<<"$tally" >/dev/null 2>&1; then
+		pass "$1 ($(jq .received <<<"$tally") packets)"
+	else
+		fail "$1: $tally"
+	fi
+}
+
+flow_send() {
+	local from=$1
+	shift
+	on "$from" "$TOOLS/flow" send "$@" >>"$LAB_DIR/flow-send.log"
+}
