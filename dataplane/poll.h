@@ -21,6 +21,7 @@
 #define SL_POLL_SPIN_NS      UINT64_C(50000)  /* awake without work before the first sleep */
 #define SL_POLL_SLEEP_MIN_NS UINT64_C(20000)
 #define SL_POLL_SLEEP_MAX_NS UINT64_C(500000)
+#define SL_POLL_BURSTS       4 /* bursts between two passes of the worker */
 
 struct sl_poll {
 	struct sl_worker *worker;

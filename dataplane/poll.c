@@ -1,0 +1,99 @@
+#include "dataplane/poll.h"
+
+#include <sys/prctl.h>
+#include <time.h>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_pause.h>
+
+#define TIMER_SLACK_NS 1000 /* the kernel's default of 50 µs would add to every sleep */
+
+bool
+sl_poll_once(struct sl_poll *p, uint64_t now)
+{
+	struct rte_mbuf *pkts[SL_BURST];
+	bool any = false;
+
+	/* the worker takes few bursts a pass: with many queues there are several passes a turn */
+	for (uint32_t i = 0; i < p->port->n_rx; i++) {
+		const struct sl_port_rx *rx = &p->port->rx[i];
+		uint16_t n = rte_eth_rx_burst(rx->port, rx->queue, pkts, SL_BURST);
+
+		if (n == 0)
+			continue;
+		any = true;
+		sl_worker_receive(p->worker, rx->l3_if, pkts, n);
+		if (i % SL_POLL_BURSTS == SL_POLL_BURSTS - 1)
+			sl_worker_run(p->worker, now);
+	}
+	any |= sl_worker_run(p->worker, now);
+	any |= sl_port_handoff(p->port) > 0;
+	return any;
+}
+
+static void
+sleep_ns(struct sl_poll *p, uint64_t ns)
+{
+	struct rte_rcu_qsbr *rcu = p->worker->dp->rcu;
+	const struct timespec ts = {.tv_nsec = (long)ns};
+
+	rte_rcu_qsbr_thread_offline(rcu, p->worker->index);
+	nanosleep(&ts, NULL);
+	rte_rcu_qsbr_thread_online(rcu, p->worker->index);
+}
+
+/* Length of the next sleep of a worker that has been idle for some ns; 0: not yet. */
+static uint64_t
+sleep_length(uint64_t idle, uint64_t last)
+{
+	if (idle < SL_POLL_SPIN_NS)
+		return 0;
+	if (last == 0)
+		return SL_POLL_SLEEP_MIN_NS;
+	return RTE_MIN(last * 2, SL_POLL_SLEEP_MAX_NS);
+}
+
+static void
+loop(struct sl_poll *p)
+{
+	struct sl_clock_reader clock = {.clock = p->clock};
+	struct sl_worker_stats *stats = &p->worker->stats;
+	uint64_t idle_since = 0, sleep = 0, turn = rte_rdtsc();
+
+	while (!atomic_load_explicit(&p->stop, memory_order_relaxed)) {
+		uint64_t now = sl_clock_reader_now(&clock), end;
+		bool any = sl_poll_once(p, now);
+
+		if (any) {
+			idle_since = sleep = 0;
+		} else if (idle_since == 0) {
+			idle_since = now;
+		} else if (atomic_load_explicit(&p->adaptive, memory_order_relaxed)) {
+			sleep = sleep_length(now - idle_since, sleep);
+			if (sleep)
+				sleep_ns(p, sleep);
+		}
+		if (!any)
+			rte_pause();
+		end = rte_rdtsc();
+		sl_count(any ? &stats->busy_cycles : &stats->idle_cycles, end - turn);
+		turn = end;
+	}
+}
+
+int
+sl_poll_main(void *arg)
+{
+	struct sl_poll *p = arg;
+	struct rte_rcu_qsbr *rcu = p->worker->dp->rcu;
+	unsigned index = p->worker->index;
+
+	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
+	rte_rcu_qsbr_thread_register(rcu, index);
+	rte_rcu_qsbr_thread_online(rcu, index);
+	loop(p);
+	rte_rcu_qsbr_thread_offline(rcu, index);
+	rte_rcu_qsbr_thread_unregister(rcu, index);
+	return 0;
+}
