@@ -1,0 +1,244 @@
+/*
+ * The batch AEAD on ipsec-mb's burst API without checks: the arguments are ours and right by construction, and its
+ * ChaCha20-Poly1305 completes each job as it is submitted. The library was built to clear its stack and registers
+ * (SAFE_DATA), which create insists on; what we hold beside it is pointers, and tags, which are no secrets once sent.
+ */
+#include "crypto/aead.h"
+
+#include <errno.h>
+#include <intel-ipsec-mb.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/bytes.h"
+#include "crypto/wipe.h"
+
+/* Jobs handed over at once: a burst of the packet path, and small enough for nonces and tags to stay in L1. */
+#define BURST 32
+static_assert(BURST <= IMB_MAX_BURST_SIZE, "a burst fits the manager");
+
+/*
+ * At the AVX2 level, messages up to this many bytes go to the SSE code, which is the faster one there: 425 against 612
+ * TSC cycles at 64 bytes, 620 against 756 at 192, but 857 against 785 at 256.
+ */
+#define AVX2_SMALL_LEN 192
+
+struct sl_aead {
+	enum sl_simd simd;
+	IMB_MGR *large;
+	IMB_MGR *small; /* takes messages of up to AVX2_SMALL_LEN bytes; NULL: large takes all */
+	size_t mgr_size;
+};
+
+static IMB_MGR *manager(enum sl_simd simd, int *err)
+{
+	IMB_MGR *mgr = alloc_mb_mgr(0);
+
+	if (mgr == NULL) {
+		*err = ENOMEM;
+		return NULL;
+	}
+	if (simd == SL_SIMD_AVX512)
+		init_mb_mgr_avx512(mgr);
+	else if (simd == SL_SIMD_AVX2)
+		init_mb_mgr_avx2(mgr);
+	else
+		init_mb_mgr_sse(mgr);
+	if (imb_get_errno(mgr) != 0 || (mgr->features & IMB_FEATURE_SAFE_DATA) == 0) {
+		free_mb_mgr(mgr);
+		*err = ENOSYS;
+		return NULL;
+	}
+	return mgr;
+}
+
+static void manager_free(IMB_MGR *mgr, size_t size)
+{
+	if (mgr == NULL)
+		return;
+	imb_clear_mem(mgr, size);
+	free_mb_mgr(mgr);
+}
+
+struct sl_aead *sl_aead_create(enum sl_simd simd)
+{
+	struct sl_aead *aead;
+	int err = 0;
+
+	if (simd > SL_SIMD_AVX512) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (!sl_simd_supported(simd)) {
+		errno = ENOTSUP;
+		return NULL;
+	}
+	aead = calloc(1, sizeof(*aead));
+	if (aead == NULL)
+		return NULL;
+	aead->simd = simd == SL_SIMD_AUTO ? sl_simd_best() : simd;
+	aead->mgr_size = imb_get_mb_mgr_size();
+	aead->large = manager(aead->simd, &err);
+	if (err == 0 && aead->simd == SL_SIMD_AVX2)
+		aead->small = manager(SL_SIMD_SSE, &err);
+	if (err != 0) {
+		sl_aead_destroy(aead);
+		errno = err;
+		return NULL;
+	}
+	return aead;
+}
+
+void sl_aead_destroy(struct sl_aead *aead)
+{
+	if (aead == NULL)
+		return;
+	manager_free(aead->small, aead->mgr_size);
+	manager_free(aead->large, aead->mgr_size);
+	sl_wipe(aead, sizeof(*aead));
+	free(aead);
+}
+
+enum sl_simd sl_aead_simd(const struct sl_aead *aead)
+{
+	return aead->simd;
+}
+
+const char *sl_aead_backend(const struct sl_aead *aead)
+{
+	static const char *const names[] = {
+	        [SL_SIMD_SSE] = "ipsec-mb sse",
+	        [SL_SIMD_AVX2] = "ipsec-mb avx2",
+	        [SL_SIMD_AVX512] = "ipsec-mb avx512",
+	};
+
+	return names[aead->simd];
+}
+
+/* Fills one library job. The tag goes to tag: the packet's when sealing, ours to compare when opening. */
+static void fill(IMB_JOB *out, struct sl_aead_job *job, IMB_CIPHER_DIRECTION direction, uint8_t *nonce, uint8_t *tag)
+{
+	sl_store_le32(nonce, 0);
+	sl_store_le64(nonce + sizeof(uint32_t), job->counter);
+	out->cipher_mode = IMB_CIPHER_CHACHA20_POLY1305;
+	out->hash_alg = IMB_AUTH_CHACHA20_POLY1305;
+	out->cipher_direction = direction;
+	out->chain_order = direction == IMB_DIR_ENCRYPT ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
+	out->enc_keys = job->key;
+	out->dec_keys = job->key;
+	out->key_len_in_bytes = SL_KEY_LEN;
+	out->iv = nonce;
+	out->iv_len_in_bytes = SL_AEAD_NONCE_LEN;
+	out->src = job->src;
+	out->dst = job->dst;
+	out->cipher_start_src_offset_in_bytes = 0;
+	out->hash_start_src_offset_in_bytes = 0;
+	out->msg_len_to_cipher_in_bytes = job->len;
+	out->msg_len_to_hash_in_bytes = job->len;
+	out->u.CHACHA20_POLY1305.aad = NULL;
+	out->u.CHACHA20_POLY1305.aad_len_in_bytes = 0;
+	out->auth_tag_output = tag;
+	out->auth_tag_output_len_in_bytes = SL_TAG_LEN;
+	out->user_data = job;
+}
+
+/* Marks what the library gives back. */
+static void collect(IMB_JOB *const *done, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		((struct sl_aead_job *)done[i]->user_data)->ok = done[i]->status == IMB_STATUS_COMPLETED;
+}
+
+/* Runs at most BURST jobs of one manager; none is left in it. Sets ok where the library did its work. */
+static void run(
+        IMB_MGR *mgr, struct sl_aead_job *const *jobs, uint8_t *const *tags, uint32_t n, IMB_CIPHER_DIRECTION direction)
+{
+	uint8_t nonce[BURST][SL_AEAD_NONCE_LEN];
+	IMB_JOB *batch[BURST];
+	uint32_t done;
+
+	if (n == 0)
+		return;
+	/* The manager is empty between calls, so its 256 places always hold a burst. */
+	if (IMB_GET_NEXT_BURST(mgr, n, batch) != n)
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		fill(batch[i], jobs[i], direction, nonce[i], tags[i]);
+	done = IMB_SUBMIT_BURST_NOCHECK(mgr, n, batch);
+	collect(batch, done);
+	while (done < n) {
+		uint32_t more = IMB_FLUSH_BURST(mgr, n - done, batch);
+
+		if (more == 0)
+			break;
+		collect(batch, more);
+		done += more;
+	}
+}
+
+/* Splits at most BURST jobs by length over the managers. own_tags: where the tags go, or NULL for each job's own. */
+static void run_by_length(struct sl_aead *aead, struct sl_aead_job *jobs, uint8_t (*own_tags)[SL_TAG_LEN], uint32_t n,
+        IMB_CIPHER_DIRECTION direction)
+{
+	struct sl_aead_job *small[BURST], *large[BURST];
+	uint8_t *small_tags[BURST], *large_tags[BURST];
+	uint32_t n_small = 0, n_large = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t *tag = own_tags != NULL ? own_tags[i] : jobs[i].tag;
+
+		jobs[i].ok = false;
+		if (aead->small != NULL && jobs[i].len <= AVX2_SMALL_LEN) {
+			small[n_small] = &jobs[i];
+			small_tags[n_small++] = tag;
+		} else {
+			large[n_large] = &jobs[i];
+			large_tags[n_large++] = tag;
+		}
+	}
+	run(aead->small, small, small_tags, n_small, direction);
+	run(aead->large, large, large_tags, n_large, direction);
+}
+
+void sl_aead_seal_batch(struct sl_aead *aead, struct sl_aead_job *jobs, unsigned int n)
+{
+	while (n > 0) {
+		uint32_t now = n < BURST ? n : BURST;
+
+		run_by_length(aead, jobs, NULL, now, IMB_DIR_ENCRYPT);
+		jobs += now;
+		n -= now;
+	}
+}
+
+/* No branch on where tags differ. */
+static bool tag_equal(const uint8_t a[SL_TAG_LEN], const uint8_t b[SL_TAG_LEN])
+{
+	uint64_t diff = (sl_load_le64(a) ^ sl_load_le64(b)) |
+	                (sl_load_le64(a + sizeof(uint64_t)) ^ sl_load_le64(b + sizeof(uint64_t)));
+
+	return diff == 0;
+}
+
+unsigned int sl_aead_open_batch(struct sl_aead *aead, struct sl_aead_job *jobs, unsigned int n)
+{
+	uint8_t tag[BURST][SL_TAG_LEN];
+	unsigned int authentic = 0;
+
+	while (n > 0) {
+		uint32_t now = n < BURST ? n : BURST;
+
+		run_by_length(aead, jobs, tag, now, IMB_DIR_DECRYPT);
+		for (uint32_t i = 0; i < now; i++) {
+			jobs[i].ok = jobs[i].ok && tag_equal(tag[i], jobs[i].tag);
+			authentic += jobs[i].ok;
+			if (!jobs[i].ok && jobs[i].len > 0)
+				sl_wipe(jobs[i].dst, jobs[i].len);
+		}
+		jobs += now;
+		n -= now;
+	}
+	/* The right tag of a forged message would let it be forged. */
+	sl_wipe(tag, sizeof(tag));
+	return authentic;
+}
