@@ -17,19 +17,21 @@
 #include <stdint.h>
 
 #include "control/config_errors.h"
+#include "crypto/protocol.h"
+#include "crypto/simd.h"
 #include "crypto/simd.h"
 #include "dataplane/addr.h"
 
 enum {
-	SL_CONFIG_KEY_LEN = 32,
 	SL_CONFIG_NAME_MAX = 15, /* ports and interfaces: what Linux allows as an interface's name */
 	SL_CONFIG_PEER_NAME_MAX = 63,
 	SL_CONFIG_PORT_MTU_DEFAULT = 1500,
-	SL_CONFIG_TUNNEL_MTU_DEFAULT = 1420,
 	SL_CONFIG_MTU_MIN = 576,
 	SL_CONFIG_MTU_MIN_IPV6 = 1280, /* RFC 8200 section 5 */
 	SL_CONFIG_MTU_MAX = 9000,
-	SL_CONFIG_CORES_MAX = 128, /* workers one gateway can have */
+	SL_CONFIG_CORES_MAX = 64,     /* workers one gateway can have */
+	SL_CONFIG_ADDRESSES_MAX = 30, /* addresses of one port or interface */
+	SL_CONFIG_PLACES_MAX = 1000,  /* ports and interfaces together */
 };
 
 enum sl_idle {
@@ -105,8 +107,8 @@ struct sl_config_peer {
 	uint32_t n_allowed_ips;
 	uint16_t persistent_keepalive; /* seconds, 0: off */
 	bool has_preshared_key;
-	uint8_t public_key[SL_CONFIG_KEY_LEN];
-	uint8_t preshared_key[SL_CONFIG_KEY_LEN]; /* zeros without */
+	uint8_t public_key[SL_KEY_LEN];
+	uint8_t preshared_key[SL_KEY_LEN]; /* zeros without */
 	struct sl_config_endpoint endpoint;
 	struct sl_place place;
 };
@@ -114,12 +116,12 @@ struct sl_config_peer {
 struct sl_config_interface {
 	const char *name;
 	struct sl_place place;
-	bool has_private_key;                   /* without: nothing is sent until `wg set` gives one */
-	bool routes;                            /* false: `routes: none` */
-	uint8_t private_key[SL_CONFIG_KEY_LEN]; /* clamped */
-	uint8_t public_key[SL_CONFIG_KEY_LEN];  /* of private_key; zeros without */
-	uint16_t listen_port;                   /* 0: pick one */
-	uint32_t mtu;                           /* bytes of an inner IP packet */
+	bool has_private_key;            /* without: nothing is sent until `wg set` gives one */
+	bool routes;                     /* false: `routes: none` */
+	uint8_t private_key[SL_KEY_LEN]; /* clamped */
+	uint8_t public_key[SL_KEY_LEN];  /* of private_key; zeros without */
+	uint16_t listen_port;            /* 0: pick one */
+	uint32_t mtu;                    /* bytes of an inner IP packet, SL_DEFAULT_MTU where the file is silent */
 	const struct sl_config_address *addresses;
 	uint32_t n_addresses;
 	const struct sl_config_peer *peers; /* in file order, then included files; never one with our own key */

@@ -19,7 +19,7 @@ struct sl_place {
 
 enum {
 	SL_CONFIG_MESSAGES_MAX = 100,
-	SL_CONFIG_MESSAGE_LEN = 512,
+	SL_CONFIG_MESSAGE_LEN = 1024,
 };
 
 struct sl_config_message {

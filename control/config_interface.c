@@ -1,0 +1,212 @@
+#include "control/config_load.h"
+
+#include <string.h>
+
+#include "crypto/wipe.h"
+#include "crypto/x25519.h"
+
+enum {
+	LISTEN_PORT_MAX = 65535,
+};
+
+/* An interface while it is read. */
+struct interface {
+	struct sl_config_interface config;
+	struct sl_address_list addresses;
+	struct sl_place mtu_place;
+	struct sl_include_list include;
+};
+
+static void parse_private_key(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	struct sl_config_interface *ifp = &((struct interface *)out)->config;
+
+	ifp->has_private_key = sl_value_key(ld, node, key, false, ifp->private_key);
+}
+
+static void parse_private_key_file(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	struct sl_config_interface *ifp = &((struct interface *)out)->config;
+
+	ifp->has_private_key = sl_value_key_file(ld, node, key, ifp->private_key);
+}
+
+static void parse_listen_port(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	uint32_t port;
+
+	if (sl_value_number(ld, node, key, 0, LISTEN_PORT_MAX, &port))
+		((struct interface *)out)->config.listen_port = (uint16_t)port;
+}
+
+static void parse_interface_addresses(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	sl_load_list(ld, node, key, sl_parse_address, &((struct interface *)out)->addresses);
+}
+
+static void parse_interface_mtu(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	struct interface *i = out;
+
+	i->mtu_place = node->place;
+	sl_parse_mtu(ld, node, key, &i->config.mtu);
+}
+
+static void parse_interface_routes(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	static const char *const words[] = {"none", "allowed-ips"};
+	uint32_t word;
+
+	if (sl_value_word(ld, node, key, words, 2, &word))
+		((struct interface *)out)->config.routes = word == 1;
+}
+
+static void parse_include_peers(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	sl_load_list(ld, node, key, sl_parse_include, &((struct interface *)out)->include);
+}
+
+enum interface_key {
+	PRIVATE_KEY,
+	PRIVATE_KEY_FILE,
+};
+
+static const struct sl_key interface_keys[] = {
+        [PRIVATE_KEY] = {"private-key", parse_private_key},
+        [PRIVATE_KEY_FILE] = {"private-key-file", parse_private_key_file},
+        {"listen-port", parse_listen_port},
+        {"addresses", parse_interface_addresses},
+        {"mtu", parse_interface_mtu},
+        {"peers", sl_parse_peers},
+        {"include-peers", parse_include_peers},
+        {"routes", parse_interface_routes},
+        {"endpoint-refresh", NULL},
+};
+
+/* Derives the public key. A private key of zeros means no identity (protocol.md 8). */
+static void settle_identity(struct sl_loader *ld, struct sl_config_interface *ifp, const struct sl_place *seen)
+{
+	if (seen[PRIVATE_KEY].line && seen[PRIVATE_KEY_FILE].line) {
+		sl_load_error(ld, seen[PRIVATE_KEY_FILE], "private-key-file beside private-key at %s; keep one of them",
+		        sl_load_where(ld, seen[PRIVATE_KEY]));
+		return;
+	}
+	if (!seen[PRIVATE_KEY].line && !seen[PRIVATE_KEY_FILE].line) {
+		sl_load_warn(ld, ifp->place,
+		        "interface '%s' has no private key and is silent until `wg set` gives it one; "
+		        "add private-key-file",
+		        ifp->name);
+		return;
+	}
+	if (!ifp->has_private_key)
+		return; /* what is wrong with it has been said */
+	if (sl_is_zero(ifp->private_key, SL_KEY_LEN)) {
+		ifp->has_private_key = false;
+		sl_load_warn(ld, ifp->place,
+		        "interface '%s' has a private key of zeros, which means none; make one with "
+		        "`sluice genkey`",
+		        ifp->name);
+		return;
+	}
+	sl_x25519_clamp(ifp->private_key);
+	sl_x25519_public(ifp->public_key, ifp->private_key);
+}
+
+static void parse_interface(struct sl_loader *ld, const struct sl_node *node, struct interface *i)
+{
+	struct sl_place seen[SL_KEYS_MAX] = {{0}};
+	struct sl_config_interface *ifp = &i->config;
+
+	ifp->mtu = SL_DEFAULT_MTU;
+	ifp->routes = true;
+	sl_load_mapping(
+	        ld, node, ifp->name, interface_keys, sizeof(interface_keys) / sizeof(interface_keys[0]), seen, i);
+	if (!ld->source->yaml.failed) {
+		settle_identity(ld, ifp, seen);
+		sl_check_mtu(ld, ifp->mtu, i->mtu_place, &i->addresses);
+		sl_load_included(ld, &i->include);
+	}
+	ifp->addresses = sl_arena_copy(&ld->arena, i->addresses.list, i->addresses.n * sizeof(i->addresses.list[0]));
+	ifp->n_addresses = i->addresses.n;
+}
+
+/* Whether another interface has the name or the listen port (protocol.md 21). */
+static bool interface_taken(struct sl_loader *ld, const struct sl_config_interface *ifp)
+{
+	struct sl_config *config = ld->config;
+
+	for (uint32_t i = 0; i < config->n_interfaces; i++) {
+		const struct sl_config_interface *other = &ld->interfaces[i];
+
+		if (strcmp(other->name, ifp->name) == 0) {
+			sl_load_error(ld, ifp->place, "interface '%s' is given twice, first at %s; keep one of them",
+			        ifp->name, sl_load_where(ld, other->place));
+			return true;
+		}
+		if (ifp->listen_port && other->listen_port == ifp->listen_port)
+			sl_load_error(ld, ifp->place,
+			        "listen-port: %u of interface '%s' belongs to '%s' at %s; give each its "
+			        "own",
+			        ifp->listen_port, ifp->name, other->name, sl_load_where(ld, other->place));
+	}
+	if (config->n_interfaces < SL_CONFIG_PLACES_MAX)
+		return false;
+	sl_load_error(ld, ifp->place, "more than %d interfaces; take some out", SL_CONFIG_PLACES_MAX);
+	return true;
+}
+
+/* Moves the peers that were read to the interface, and the interface to the description. */
+static void add_interface(struct sl_loader *ld, struct sl_config_interface *ifp)
+{
+	struct sl_config *config = ld->config;
+	uint32_t n = config->n_interfaces;
+
+	sl_interface_finish(ld, ifp);
+	ifp->peers = ld->peers;
+	ifp->n_peers = ld->n_peers;
+	ld->interfaces = sl_array_grow(ld->interfaces, n, &ld->interfaces_capacity, sizeof(*ld->interfaces));
+	ld->peers_capacity =
+	        sl_array_grow(ld->peers_capacity, n, &ld->peers_capacity_capacity, sizeof(*ld->peers_capacity));
+	ld->interfaces[n] = *ifp;
+	ld->peers_capacity[n] = ld->peers_room;
+	config->n_interfaces++;
+	config->n_peers += ld->n_peers;
+	ld->peers = NULL;
+	ld->n_peers = ld->peers_room = 0;
+}
+
+static void read_interface(struct sl_loader *ld, const struct sl_node *node, const char *name, struct sl_place place)
+{
+	struct interface i = {.config.name = name, .config.place = place};
+
+	sl_config_map_clear(&ld->peer_names);
+	sl_config_map_clear(&ld->allowed_prefixes);
+	ld->n_allowed = 0;
+	parse_interface(ld, node, &i);
+	if (!interface_taken(ld, &i.config)) {
+		add_interface(ld, &i.config);
+	} else {
+		sl_array_free(ld->peers, ld->peers_room, sizeof(*ld->peers));
+		ld->peers = NULL;
+		ld->n_peers = ld->peers_room = 0;
+	}
+	sl_wipe(&i.config, sizeof(i.config));
+}
+
+void sl_parse_interfaces(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	struct sl_node name, value;
+
+	if (!sl_load_expect(ld, node, SL_NODE_MAPPING, key))
+		return;
+	while (name = sl_yaml_next(ld), name.kind != SL_NODE_END) {
+		struct sl_place place = name.place;
+		const char *copy = sl_value_name(ld, &name, "interface");
+
+		value = sl_yaml_next(ld);
+		if (copy)
+			read_interface(ld, &value, copy, place);
+		else
+			sl_yaml_skip(ld, &value);
+	}
+}

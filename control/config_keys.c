@@ -1,0 +1,74 @@
+#include "control/config_load.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "crypto/base64.h"
+#include "crypto/wipe.h"
+
+enum {
+	KEY_FILE_MAX = 4096, /* bytes: a key, and white space around it */
+};
+
+static const char not_a_key[] =
+        "not a WireGuard key; give the 44 characters of base64 that `sluice genkey`, `pubkey` or "
+        "`genpsk` print";
+
+bool sl_value_key(
+        struct sl_loader *ld, const struct sl_node *node, const char *key, bool is_public, uint8_t out[SL_KEY_LEN])
+{
+	if (!is_public)
+		ld->source->secret = true;
+	if (!sl_value_text(ld, node, key))
+		return false;
+	if (sl_key_from_base64(out, node->text, node->len))
+		return true;
+	sl_load_error(ld, node->place, "%s: %s", key, not_a_key);
+	return false;
+}
+
+const char *sl_secret_mode_problem(const struct stat *st)
+{
+	if (S_ISDIR(st->st_mode))
+		return "is a directory; name a file";
+	if (st->st_mode & (S_IRGRP | S_IROTH))
+		return "can be read by group or others; run `chmod 600` on it";
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return "can be written by group or others; run `chmod 600` on it";
+	return NULL;
+}
+
+bool sl_value_key_file(struct sl_loader *ld, const struct sl_node *node, const char *key, uint8_t out[SL_KEY_LEN])
+{
+	const char *path, *problem;
+	char *text, *start, *end;
+	struct stat st;
+	size_t len;
+	bool ok;
+
+	if (!sl_value_text(ld, node, key))
+		return false;
+	path = sl_source_path(ld, node->text);
+	if (!sl_file_read(path, KEY_FILE_MAX, &text, &len, &st, &problem)) {
+		sl_load_error(ld, node->place, "%s: cannot read '%s': %s; make the key file or name another", key, path,
+		        problem);
+		return false;
+	}
+	problem = sl_secret_mode_problem(&st);
+	if (problem) {
+		sl_load_error(ld, node->place, "%s: '%s' %s", key, path, problem);
+		sl_file_free(text, len);
+		return false;
+	}
+	start = text;
+	end = text + len;
+	while (start < end && isspace((unsigned char)*start))
+		start++;
+	while (end > start && isspace((unsigned char)end[-1]))
+		end--;
+	ok = sl_key_from_base64(out, start, (size_t)(end - start));
+	if (!ok)
+		sl_load_error(ld, node->place, "%s: '%s' holds %s", key, path, not_a_key);
+	sl_file_free(text, len);
+	return ok;
+}

@@ -1,0 +1,205 @@
+#include "control/config_memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/wipe.h"
+
+enum {
+	CHUNK_LEN = 64 * 1024,
+	ALIGNMENT = 16,
+	ARRAY_FIRST = 16,
+	MAP_FIRST = 64,
+};
+
+struct sl_arena_chunk {
+	struct sl_arena_chunk *next;
+	size_t used, size;
+	_Alignas(ALIGNMENT) uint8_t data[];
+};
+
+static void out_of_memory(void)
+{
+	fputs("sluice: out of memory while reading the configuration\n", stderr);
+	abort();
+}
+
+void *sl_config_alloc(size_t n, size_t size)
+{
+	void *p = calloc(n ? n : 1, size);
+
+	if (!p)
+		out_of_memory();
+	return p;
+}
+
+void *sl_arena_alloc(struct sl_arena *arena, size_t size)
+{
+	struct sl_arena_chunk *chunk = arena->chunks;
+	void *p;
+
+	size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+	if (!chunk || chunk->size - chunk->used < size) {
+		size_t len = size > CHUNK_LEN ? size : CHUNK_LEN;
+
+		chunk = sl_config_alloc(1, sizeof(*chunk) + len);
+		chunk->size = len;
+		chunk->next = arena->chunks;
+		arena->chunks = chunk;
+	}
+	p = chunk->data + chunk->used;
+	chunk->used += size;
+	return p;
+}
+
+char *sl_arena_text(struct sl_arena *arena, const char *text, size_t len)
+{
+	char *copy = sl_arena_alloc(arena, len + 1);
+
+	memcpy(copy, text, len);
+	return copy;
+}
+
+void *sl_arena_copy(struct sl_arena *arena, const void *data, size_t size)
+{
+	void *copy;
+
+	if (size == 0)
+		return NULL;
+	copy = sl_arena_alloc(arena, size);
+	memcpy(copy, data, size);
+	return copy;
+}
+
+void sl_arena_free(struct sl_arena *arena)
+{
+	struct sl_arena_chunk *next;
+
+	for (struct sl_arena_chunk *chunk = arena->chunks; chunk; chunk = next) {
+		next = chunk->next;
+		free(chunk);
+	}
+	arena->chunks = NULL;
+}
+
+void *sl_array_grow(void *array, uint32_t n, uint32_t *capacity, size_t size)
+{
+	uint32_t wanted = *capacity ? *capacity * 2 : ARRAY_FIRST;
+	void *grown;
+
+	if (n < *capacity)
+		return array;
+	if (wanted <= n)
+		out_of_memory();
+	grown = sl_config_alloc(wanted, size);
+	if (n)
+		memcpy(grown, array, n * size);
+	sl_array_free(array, *capacity, size);
+	*capacity = wanted;
+	return grown;
+}
+
+void sl_array_free(void *array, uint32_t capacity, size_t size)
+{
+	if (array)
+		sl_wipe(array, capacity * size);
+	free(array);
+}
+
+void sl_config_map_init(struct sl_config_map *map, size_t key_len)
+{
+	*map = (struct sl_config_map){.key_len = key_len};
+}
+
+void sl_config_map_free(struct sl_config_map *map)
+{
+	free(map->keys);
+	free(map->values);
+	free(map->slots);
+	sl_config_map_init(map, map->key_len);
+}
+
+void sl_config_map_clear(struct sl_config_map *map)
+{
+	map->count = 0;
+	if (map->slots)
+		memset(map->slots, 0, map->n_slots * sizeof(*map->slots));
+}
+
+/* A multiply and a shift for every 8 bytes: spreads the consecutive addresses that configurations are made of. */
+static uint64_t hash(const uint8_t *key, size_t len)
+{
+	uint64_t h = 0x9e3779b97f4a7c15ULL ^ len;
+
+	while (len) {
+		uint64_t word = 0;
+		size_t n = len < sizeof(word) ? len : sizeof(word);
+
+		memcpy(&word, key, n);
+		h = (h ^ word) * 0xff51afd7ed558ccdULL;
+		h ^= h >> 32;
+		key += n;
+		len -= n;
+	}
+	h *= 0xc4ceb9fe1a85ec53ULL;
+	return h ^ h >> 29;
+}
+
+/* The slot that holds key, or the free one where it belongs. There is always a free one. */
+static uint32_t *slot_of(const struct sl_config_map *map, const void *key)
+{
+	uint32_t mask = map->n_slots - 1;
+	uint32_t i = (uint32_t)hash(key, map->key_len) & mask;
+
+	while (map->slots[i] && memcmp(map->keys + (map->slots[i] - 1) * map->key_len, key, map->key_len) != 0)
+		i = (i + 1) & mask;
+	return &map->slots[i];
+}
+
+static void map_grow(struct sl_config_map *map)
+{
+	uint32_t wanted = map->capacity ? map->capacity * 2 : MAP_FIRST;
+	uint8_t *keys = sl_config_alloc(wanted, map->key_len);
+	uint32_t *values = sl_config_alloc(wanted, sizeof(*values));
+
+	if (map->count) {
+		memcpy(keys, map->keys, map->count * map->key_len);
+		memcpy(values, map->values, map->count * sizeof(*values));
+	}
+	free(map->keys);
+	free(map->values);
+	free(map->slots);
+	map->keys = keys;
+	map->values = values;
+	map->capacity = wanted;
+	map->n_slots = wanted * 2;
+	map->slots = sl_config_alloc(map->n_slots, sizeof(*map->slots));
+	for (uint32_t i = 0; i < map->count; i++)
+		*slot_of(map, keys + i * map->key_len) = i + 1;
+}
+
+uint32_t sl_config_map_find(const struct sl_config_map *map, const void *key)
+{
+	uint32_t index;
+
+	if (map->count == 0)
+		return SL_CONFIG_MAP_NONE;
+	index = *slot_of(map, key);
+	return index ? map->values[index - 1] : SL_CONFIG_MAP_NONE;
+}
+
+uint32_t sl_config_map_add(struct sl_config_map *map, const void *key, uint32_t value)
+{
+	uint32_t *slot;
+
+	if (map->count == map->capacity)
+		map_grow(map);
+	slot = slot_of(map, key);
+	if (*slot)
+		return map->values[*slot - 1];
+	memcpy(map->keys + map->count * map->key_len, key, map->key_len);
+	map->values[map->count++] = value;
+	*slot = map->count;
+	return SL_CONFIG_MAP_NONE;
+}

@@ -1,0 +1,380 @@
+#include "control/config_load.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "crypto/wipe.h"
+
+enum {
+	DEPTH_MAX = 16, /* of nodes within nodes; the deepest legal one is 6 */
+	WHERE_LEN = 320,
+	WHERE_BUFFERS = 4,
+	DISTANCE_TEXT_MAX = 32, /* longer words are compared by their beginning */
+};
+
+static void add(struct sl_loader *ld, bool warning, struct sl_place place, const char *format, va_list args)
+{
+	char text[SL_CONFIG_MESSAGE_LEN];
+
+	vsnprintf(text, sizeof(text), format, args);
+	sl_config_errors_add(ld->errs, warning, ld->files[place.file], place, "%s", text);
+}
+
+void sl_load_error(struct sl_loader *ld, struct sl_place place, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	add(ld, false, place, format, args);
+	va_end(args);
+}
+
+void sl_load_warn(struct sl_loader *ld, struct sl_place place, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	add(ld, true, place, format, args);
+	va_end(args);
+}
+
+const char *sl_load_where(const struct sl_loader *ld, struct sl_place place)
+{
+	static _Thread_local char buffers[WHERE_BUFFERS][WHERE_LEN];
+	static _Thread_local unsigned next;
+	char *buffer = buffers[next++ % WHERE_BUFFERS];
+
+	snprintf(buffer, WHERE_LEN, "%.280s:%u:%u", ld->files[place.file], place.line, place.column);
+	return buffer;
+}
+
+static struct sl_place place_of(const struct sl_loader *ld, yaml_mark_t mark)
+{
+	return (struct sl_place){ld->source->file, (uint32_t)mark.line + 1, (uint32_t)mark.column + 1};
+}
+
+void sl_yaml_begin(struct sl_yaml *yaml, const char *text, size_t len)
+{
+	memset(yaml, 0, sizeof(*yaml));
+	if (!yaml_parser_initialize(&yaml->parser)) {
+		yaml->failed = true;
+		return;
+	}
+	yaml_parser_set_encoding(&yaml->parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&yaml->parser, (const unsigned char *)text, len);
+}
+
+/* Forgets the event at hand. A scalar may have been a key. */
+static void drop_event(struct sl_yaml *yaml)
+{
+	if (yaml->event.type == YAML_SCALAR_EVENT && yaml->event.data.scalar.value)
+		sl_wipe(yaml->event.data.scalar.value, yaml->event.data.scalar.length);
+	yaml_event_delete(&yaml->event);
+	memset(&yaml->event, 0, sizeof(yaml->event));
+}
+
+void sl_yaml_end(struct sl_yaml *yaml)
+{
+	yaml_parser_t *parser = &yaml->parser;
+
+	drop_event(yaml);
+	if (parser->raw_buffer.start)
+		sl_wipe(parser->raw_buffer.start, (size_t)(parser->raw_buffer.end - parser->raw_buffer.start));
+	if (parser->buffer.start)
+		sl_wipe(parser->buffer.start, (size_t)(parser->buffer.end - parser->buffer.start));
+	yaml_parser_delete(parser);
+}
+
+static void syntax_error(struct sl_loader *ld)
+{
+	const yaml_parser_t *parser = &ld->source->yaml.parser;
+	struct sl_place place = place_of(ld, parser->problem_mark);
+	const char *problem = parser->problem ? parser->problem : "cannot be read";
+
+	if (parser->error == YAML_READER_ERROR)
+		sl_load_error(ld, place, "not YAML text: %s at byte %zu; save the file as UTF-8", problem,
+		        parser->problem_offset);
+	else if (parser->context)
+		sl_load_error(ld, place,
+		        "not YAML: %s, %s that starts at line %zu; check indentation, brackets and quotes", problem,
+		        parser->context, parser->context_mark.line + 1);
+	else
+		sl_load_error(ld, place, "not YAML: %s; check indentation, brackets and quotes", problem);
+}
+
+/* The next event; false, for good, when there is none. */
+static bool next_event(struct sl_loader *ld)
+{
+	struct sl_yaml *yaml = &ld->source->yaml;
+
+	drop_event(yaml);
+	if (yaml->failed)
+		return false;
+	if (yaml_parser_parse(&yaml->parser, &yaml->event))
+		return true;
+	yaml->failed = true;
+	memset(&yaml->event, 0, sizeof(yaml->event));
+	syntax_error(ld);
+	return false;
+}
+
+static void refuse_decoration(struct sl_loader *ld, struct sl_node *node, const void *anchor, const void *tag)
+{
+	if (anchor)
+		sl_load_error(ld, node->place, "anchor '&%.*s': anchors are not supported; take it out", SL_SHOWN_MAX,
+		        (const char *)anchor);
+	if (tag)
+		sl_load_error(ld, node->place, "tag '%.*s': tags are not supported; take it out", SL_SHOWN_MAX,
+		        (const char *)tag);
+	node->bad = anchor || tag;
+}
+
+static bool is_null(const struct sl_node *node, yaml_scalar_style_t style)
+{
+	return style == YAML_PLAIN_SCALAR_STYLE &&
+	       (node->len == 0 || strcmp(node->text, "~") == 0 || strcmp(node->text, "null") == 0);
+}
+
+static void take_scalar(struct sl_loader *ld, const yaml_event_t *event, struct sl_node *node)
+{
+	node->kind = SL_NODE_SCALAR;
+	node->text = (const char *)event->data.scalar.value;
+	node->len = event->data.scalar.length;
+	refuse_decoration(ld, node, event->data.scalar.anchor, event->data.scalar.tag);
+	if (memchr(node->text, 0, node->len)) {
+		sl_load_error(ld, node->place, "a NUL character in a value; take it out");
+		node->len = 0;
+		node->text = "";
+		node->bad = true;
+		return;
+	}
+	node->null = is_null(node, event->data.scalar.style);
+}
+
+/* Nesting is bounded here, so that no parser needs to be. */
+static void enter(struct sl_loader *ld, struct sl_node *node, enum sl_node_kind kind)
+{
+	struct sl_yaml *yaml = &ld->source->yaml;
+
+	node->kind = kind;
+	if (++yaml->depth <= DEPTH_MAX)
+		return;
+	sl_load_error(ld, node->place, "nested more than %d deep; nothing here needs that", DEPTH_MAX);
+	yaml->failed = true;
+	node->kind = SL_NODE_END;
+}
+
+struct sl_node sl_yaml_next(struct sl_loader *ld)
+{
+	struct sl_yaml *yaml = &ld->source->yaml;
+	const yaml_event_t *event = &yaml->event;
+	struct sl_node node = {.kind = SL_NODE_END};
+
+	if (!next_event(ld))
+		return node;
+	node.place = place_of(ld, event->start_mark);
+	switch (event->type) {
+	case YAML_SCALAR_EVENT:
+		take_scalar(ld, event, &node);
+		break;
+	case YAML_SEQUENCE_START_EVENT:
+		refuse_decoration(ld, &node, event->data.sequence_start.anchor, event->data.sequence_start.tag);
+		enter(ld, &node, SL_NODE_SEQUENCE);
+		break;
+	case YAML_MAPPING_START_EVENT:
+		refuse_decoration(ld, &node, event->data.mapping_start.anchor, event->data.mapping_start.tag);
+		enter(ld, &node, SL_NODE_MAPPING);
+		break;
+	case YAML_ALIAS_EVENT:
+		sl_load_error(ld, node.place, "alias '*%.*s': aliases are not supported; write the value out",
+		        SL_SHOWN_MAX, (const char *)event->data.alias.anchor);
+		node.kind = SL_NODE_SCALAR;
+		node.text = "";
+		node.bad = true;
+		break;
+	default: /* the end of a sequence or mapping: the document's events are not asked for here */
+		yaml->depth--;
+		break;
+	}
+	return node;
+}
+
+void sl_yaml_skip(struct sl_loader *ld, const struct sl_node *node)
+{
+	uint32_t depth = ld->source->yaml.depth;
+
+	if (node->kind != SL_NODE_SEQUENCE && node->kind != SL_NODE_MAPPING)
+		return;
+	while (!ld->source->yaml.failed && ld->source->yaml.depth >= depth)
+		sl_yaml_next(ld);
+}
+
+struct sl_node sl_yaml_root(struct sl_loader *ld)
+{
+	const yaml_event_t *event = &ld->source->yaml.event;
+	struct sl_node end = {.kind = SL_NODE_END};
+
+	if (!next_event(ld) || !next_event(ld))
+		return end;
+	if (event->type == YAML_DOCUMENT_START_EVENT)
+		return sl_yaml_next(ld);
+	sl_load_error(
+	        ld, place_of(ld, event->start_mark), "the file is empty; see sluice.yaml(5) for what belongs in it");
+	ld->source->yaml.failed = true;
+	return end;
+}
+
+void sl_yaml_finish(struct sl_loader *ld)
+{
+	const yaml_event_t *event = &ld->source->yaml.event;
+
+	/* the end of the document, then of the text */
+	if (!next_event(ld) || !next_event(ld))
+		return;
+	if (event->type != YAML_STREAM_END_EVENT)
+		sl_load_error(ld, place_of(ld, event->start_mark), "a second document starts here; keep one in a file");
+}
+
+static const char *kind_name(enum sl_node_kind kind)
+{
+	switch (kind) {
+	case SL_NODE_SEQUENCE:
+		return "a list, such as [a, b]";
+	case SL_NODE_MAPPING:
+		return "a mapping of keys to values";
+	default:
+		return "a single value";
+	}
+}
+
+bool sl_load_expect(struct sl_loader *ld, const struct sl_node *node, enum sl_node_kind kind, const char *key)
+{
+	if (node->kind == kind)
+		return true;
+	if (node->kind != SL_NODE_END && !node->null && !node->bad)
+		sl_load_error(ld, node->place, "%s: not %s; write one", key, kind_name(kind));
+	sl_yaml_skip(ld, node);
+	return false;
+}
+
+/* Levenshtein's distance, over one row. */
+static unsigned distance(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	unsigned row[DISTANCE_TEXT_MAX + 1];
+
+	if (a_len > DISTANCE_TEXT_MAX)
+		a_len = DISTANCE_TEXT_MAX;
+	if (b_len > DISTANCE_TEXT_MAX)
+		b_len = DISTANCE_TEXT_MAX;
+	for (unsigned j = 0; j <= b_len; j++)
+		row[j] = j;
+	for (size_t i = 0; i < a_len; i++) {
+		unsigned diagonal = row[0];
+
+		row[0]++;
+		for (size_t j = 0; j < b_len; j++) {
+			unsigned best = diagonal + (a[i] != b[j]);
+
+			if (best > row[j] + 1)
+				best = row[j] + 1;
+			if (best > row[j + 1] + 1)
+				best = row[j + 1] + 1;
+			diagonal = row[j + 1];
+			row[j + 1] = best;
+		}
+	}
+	return row[b_len];
+}
+
+const char *sl_nearest(const char *text, size_t len, const char *const *candidates, size_t n)
+{
+	const char *nearest = candidates[0];
+	unsigned least = UINT32_MAX;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned d = distance(text, len, candidates[i], strlen(candidates[i]));
+
+		if (d < least) {
+			least = d;
+			nearest = candidates[i];
+		}
+	}
+	return nearest;
+}
+
+static void unknown_key(struct sl_loader *ld, const struct sl_node *name, const struct sl_key *keys, size_t n_keys)
+{
+	const char *names[SL_KEYS_MAX];
+	size_t n = 0;
+
+	if (strcmp(name->text, "<<") == 0) {
+		sl_load_error(ld, name->place, "'<<': merge keys are not supported; write the keys out");
+		return;
+	}
+	for (size_t i = 0; i < n_keys; i++)
+		if (keys[i].parse)
+			names[n++] = keys[i].name;
+	sl_load_error(ld, name->place, "unknown key '%.*s'; did you mean '%s'?", SL_SHOW(name->text, name->len),
+	        sl_nearest(name->text, name->len, names, n));
+}
+
+/* The entry that is to read the value of this key; NULL, with an error, if none is. */
+static const struct sl_key *choose(struct sl_loader *ld, const struct sl_node *name, const struct sl_key *keys,
+        size_t n_keys, struct sl_place *seen)
+{
+	if (name->kind != SL_NODE_SCALAR) {
+		sl_load_error(ld, name->place, "a key must be a word; take the brackets out");
+		sl_yaml_skip(ld, name);
+		return NULL;
+	}
+	for (size_t i = 0; i < n_keys; i++) {
+		if (strcmp(name->text, keys[i].name) != 0)
+			continue;
+		if (seen[i].line) {
+			sl_load_error(ld, name->place, "'%s' is given twice, first at %s; keep one of them",
+			        keys[i].name, sl_load_where(ld, seen[i]));
+			return NULL;
+		}
+		seen[i] = name->place;
+		if (!keys[i].parse)
+			sl_load_error(ld, name->place, "%s: not in this version; take it out", keys[i].name);
+		return keys[i].parse ? &keys[i] : NULL;
+	}
+	if (!name->bad)
+		unknown_key(ld, name, keys, n_keys);
+	return NULL;
+}
+
+void sl_load_mapping(struct sl_loader *ld, const struct sl_node *node, const char *key, const struct sl_key *keys,
+        size_t n_keys, struct sl_place seen[SL_KEYS_MAX], void *out)
+{
+	struct sl_node name, value;
+
+	memset(seen, 0, n_keys * sizeof(*seen));
+	if (!sl_load_expect(ld, node, SL_NODE_MAPPING, key))
+		return;
+	while (name = sl_yaml_next(ld), name.kind != SL_NODE_END) {
+		const struct sl_key *entry = choose(ld, &name, keys, n_keys, seen);
+
+		value = sl_yaml_next(ld);
+		if (entry)
+			entry->parse(ld, &value, entry->name, out);
+		else
+			sl_yaml_skip(ld, &value);
+	}
+}
+
+void sl_load_list(struct sl_loader *ld, const struct sl_node *node, const char *key, sl_parse_fn *parse, void *out)
+{
+	struct sl_node element;
+
+	if (node->kind == SL_NODE_SCALAR && !node->null && !node->bad) {
+		parse(ld, node, key, out);
+		return;
+	}
+	if (!sl_load_expect(ld, node, SL_NODE_SEQUENCE, key))
+		return;
+	while (element = sl_yaml_next(ld), element.kind != SL_NODE_END)
+		parse(ld, &element, key, out);
+}
