@@ -69,7 +69,8 @@ create_tables(struct sl_dataplane *dp, const struct sl_dataplane_config *cfg)
 	err = sl_neighbours_create(&dp->neighbours, cfg->neighbours, dp->reclaim);
 	if (err)
 		return err;
-	err = sl_peers_init(&dp->peers, cfg->peers, cfg->workers);
+	/* one line more than there are workers: control stamps handshake messages in the last one */
+	err = sl_peers_init(&dp->peers, cfg->peers, cfg->workers + 1);
 	if (err)
 		return err;
 	return sl_session_table_init(&dp->sessions, cfg->sessions, cfg->random, dp->reclaim);

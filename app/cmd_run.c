@@ -1,0 +1,115 @@
+/* sluice run: the gateway in the foreground. */
+#include <getopt.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "app/commands.h"
+#include "app/usage.h"
+#include "control/gateway.h"
+#include "control/log.h"
+
+static const char help[] =
+	"Usage: sluice run -c FILE\n"
+	"\n"
+	"Runs the gateway described by FILE in the foreground. Logs go to stderr; the line\n"
+	"`sluice: ready` goes to stdout once it forwards. SIGTERM and SIGINT stop it cleanly.\n"
+	"\n"
+	"Options:\n"
+	"  -c, --config FILE  the configuration, see sluice.yaml(5)\n"
+	"  -v, --verbose      log more\n"
+	"  -h, --help         this text\n"
+	"  -V, --version      the version\n";
+
+static const struct option options[] = {
+	{"config", required_argument, NULL, 'c'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
+};
+
+/* The checked description and its cores, or NULL with everything that is wrong on stderr. */
+static struct sl_config *
+load(const char *path, struct sl_config_cores *cores)
+{
+	struct sl_config_errors errs;
+	struct sl_config *config;
+	cpu_set_t usable;
+
+	sl_config_errors_init(&errs);
+	config = sl_config_load(path, &errs);
+	if (config && sched_getaffinity(0, sizeof(usable), &usable) != 0) {
+		fprintf(stderr, "sluice run: cannot tell which cores are usable: %m\n");
+		sl_config_free(config);
+		config = NULL;
+	}
+	if (config && !sl_config_resolve_cores(config, &usable, cores, &errs)) {
+		sl_config_free(config);
+		config = NULL;
+	}
+	sl_config_errors_print(&errs, stderr);
+	sl_config_errors_free(&errs);
+	return config;
+}
+
+static int
+run(const char *path)
+{
+	const struct rlimit no_core = {0, 0};
+	struct sl_config_cores cores;
+	struct sl_config *config = load(path, &cores);
+	struct sl_gateway *gw;
+	char error[SL_GATEWAY_ERROR_LEN];
+
+	if (config == NULL)
+		return SL_EXIT_FAILED;
+	setrlimit(RLIMIT_CORE, &no_core); /* keys are in memory */
+	sl_log_init();
+	sl_gateway_block_signals();
+	gw = sl_gateway_start(config, &cores, error);
+	if (gw == NULL) {
+		sl_log_error("%s", error);
+		sl_config_free(config);
+		return SL_EXIT_FAILED;
+	}
+	puts("sluice: ready");
+	fflush(stdout);
+	sd_notify(0, "READY=1");
+	sl_gateway_run(gw);
+	sd_notify(0, "STOPPING=1");
+	sl_gateway_stop(gw);
+	return SL_EXIT_DONE;
+}
+
+int
+sl_cmd_run(int argc, char **argv)
+{
+	const char *path = NULL;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "c:vhV", options, NULL)) != -1) {
+		switch (opt) {
+		case 'c':
+			path = optarg;
+			break;
+		case 'v':
+			sl_log_set_level(SL_LOG_DEBUG);
+			break;
+		case 'h':
+			return sl_print_help(help);
+		case 'V':
+			return sl_print_version();
+		default:
+			return SL_EXIT_USAGE;
+		}
+	}
+	if (optind < argc)
+		return sl_usage_error("run", "takes no argument `%s`", argv[optind]);
+	if (path == NULL)
+		return sl_usage_error("run", "needs -c FILE");
+	return run(path);
+}

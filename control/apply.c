@@ -1,0 +1,294 @@
+/* A step of a difference, applied to the running gateway. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/api.h"
+#include "control/diff.h"
+#include "control/gateway.h"
+#include "control/log.h"
+
+/* Says what could not be done, and why where the errno tells. */
+static int
+fail(char *error, int rc, const char *what, const char *name)
+{
+	const char *why = strerror(-rc);
+
+	if (rc == -EADDRINUSE)
+		why = "in use by another interface; choose another";
+	else if (rc == -ENOSPC)
+		why = "no room left in the gateway's tables; use fewer";
+	snprintf(error, SL_GATEWAY_ERROR_LEN, "%s %s: %s", what, name, why);
+	return rc;
+}
+
+static struct sl_gateway_if *
+port_if(struct sl_gateway *gw, const struct sl_config_port *port)
+{
+	return sl_gateway_if_find(gw, port->name);
+}
+
+static struct sl_gateway_if *
+wg_if(struct sl_gateway *gw, const struct sl_config_interface *interface)
+{
+	return sl_gateway_if_find(gw, interface->name);
+}
+
+static int
+set_gateways(struct sl_gateway *gw, const struct sl_config_port *config, char *error)
+{
+	struct sl_gateway_if *gi = port_if(gw, config);
+	int rc = sl_gateway_if_set_gateway(gi, SL_AF_INET, &config->gateway4);
+
+	if (rc == 0)
+		rc = sl_gateway_if_set_gateway(gi, SL_AF_INET6, &config->gateway6);
+	return rc ? fail(error, rc, "gateway of port", config->name) : 0;
+}
+
+static int
+add_port(struct sl_gateway *gw, const struct sl_step *s, char *error)
+{
+	const struct sl_config_port *config = s->new_port;
+	struct sl_gateway_if *gi = sl_gateway_if_add(gw, config->name, SL_IF_PORT);
+	char why[SL_PORT_ERROR_LEN];
+
+	if (gi == NULL)
+		return fail(error, -ENOMEM, "port", config->name);
+	gi->mtu = (uint16_t)config->mtu;
+	gi->forward_clear = config->forward_clear;
+	gi->device = config->device;
+	gi->port = sl_port_open(config, gi->id, (uint16_t)gw->cores.n_workers, gw->dp->pool, why);
+	if (gi->port == NULL) {
+		snprintf(error, SL_GATEWAY_ERROR_LEN, "%s", why);
+		return -ENODEV;
+	}
+	if (sl_gateway_if_publish(gi) != 0)
+		return fail(error, -ENOMEM, "port", config->name);
+	return set_gateways(gw, config, error);
+}
+
+static int
+change_port(struct sl_gateway *gw, const struct sl_step *s, char *error)
+{
+	struct sl_gateway_if *gi = port_if(gw, s->new_port);
+	int rc = 0;
+
+	if (s->changed & SL_CHANGE_MTU)
+		rc = sl_gateway_if_set_mtu(gi, (uint16_t)s->new_port->mtu);
+	if (rc == 0 && s->changed & (SL_CHANGE_GATEWAY4 | SL_CHANGE_GATEWAY6))
+		rc = set_gateways(gw, s->new_port, error);
+	gi->forward_clear = s->new_port->forward_clear;
+	if (rc == 0)
+		rc = sl_gateway_if_publish(gi);
+	return rc ? fail(error, rc, "port", s->new_port->name) : 0;
+}
+
+static int
+add_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
+{
+	const struct sl_config_interface *config = s->new_interface;
+	struct sl_gateway_if *gi = sl_gateway_if_add(gw, config->name, SL_IF_WIREGUARD);
+	int rc = gi ? sl_gateway_if_make_wireguard(gi, (uint16_t)config->mtu, config->routes) : -ENOMEM;
+
+	if (rc == 0)
+		rc = sl_gateway_if_set_key(gi, config->private_key);
+	if (rc != 0)
+		return fail(error, rc, "interface", config->name);
+	rc = sl_api_add_interface(gw->api, gi);
+	if (rc == -EADDRINUSE) {
+		snprintf(error, SL_GATEWAY_ERROR_LEN,
+			"interface %s: /var/run/wireguard/%s.sock is served by another process; stop it, or name the interface otherwise",
+			config->name, config->name);
+		return rc;
+	}
+	return rc ? fail(error, rc, "socket of interface", config->name) : 0;
+}
+
+static int
+remove_interface(struct sl_gateway *gw, const struct sl_step *s)
+{
+	struct sl_gateway_if *gi = wg_if(gw, s->old_interface);
+
+	sl_api_remove_interface(gw->api, gi);
+	sl_gateway_if_remove(gi);
+	return 0;
+}
+
+static int
+change_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
+{
+	struct sl_gateway_if *gi = wg_if(gw, s->new_interface);
+	int rc = 0;
+
+	if (s->changed & SL_CHANGE_MTU)
+		rc = sl_gateway_if_set_mtu(gi, (uint16_t)s->new_interface->mtu);
+	if (rc == 0 && s->changed & SL_CHANGE_KEY)
+		rc = sl_gateway_if_set_key(gi, s->new_interface->private_key);
+	return rc ? fail(error, rc, "interface", s->new_interface->name) : 0;
+}
+
+static int
+set_endpoint(struct sl_proto_peer *peer, const struct sl_config_endpoint *endpoint)
+{
+	if (endpoint->host)
+		return sl_gateway_peer_set_endpoint_name(peer, endpoint->host, endpoint->port);
+	sl_gateway_peer_set_endpoint(peer, &endpoint->literal);
+	return 0;
+}
+
+static int
+add_peer(struct sl_gateway *gw, const struct sl_step *s, char *error)
+{
+	const struct sl_config_peer *config = s->new_peer;
+	struct sl_gateway_if *gi = wg_if(gw, s->new_interface);
+	struct sl_proto_peer *peer;
+	int rc = sl_gateway_peer_add(gi, config->public_key, config->name, SL_SOURCE_FILE, &peer);
+
+	if (rc == -ELOOP)
+		return 0; /* the check has warned */
+	if (rc != 0)
+		return fail(error, rc, "peer", config->name);
+	sl_proto_peer_set_psk(peer, config->preshared_key);
+	for (uint32_t i = 0; rc == 0 && i < config->n_allowed_ips; i++)
+		rc = sl_allowed_ips_add(gw->allowed, gi->id, peer->slot, &config->allowed_ips[i], NULL);
+	if (rc == 0)
+		rc = set_endpoint(peer, &config->endpoint);
+	if (rc != 0)
+		return fail(error, rc, "peer", config->name);
+	sl_proto_peer_set_keepalive(peer, config->persistent_keepalive, gw->now);
+	return 0;
+}
+
+static int
+change_peer(struct sl_gateway *gw, const struct sl_step *s, char *error)
+{
+	const struct sl_config_peer *config = s->new_peer;
+	struct sl_proto_peer *peer = sl_gateway_peer_find(wg_if(gw, s->new_interface), config->public_key);
+	int rc = 0;
+
+	if (peer == NULL)
+		return 0; /* the `wg` tool has removed it */
+	if (s->changed & SL_CHANGE_NAME)
+		rc = sl_proto_peer_set_name(peer, config->name);
+	if (s->changed & SL_CHANGE_PRESHARED_KEY)
+		sl_proto_peer_set_psk(peer, config->preshared_key);
+	if (rc == 0 && s->changed & SL_CHANGE_ENDPOINT)
+		rc = set_endpoint(peer, &config->endpoint);
+	if (s->changed & SL_CHANGE_KEEPALIVE)
+		sl_proto_peer_set_keepalive(peer, config->persistent_keepalive, gw->now);
+	return rc ? fail(error, rc, "peer", config->name) : 0;
+}
+
+static int
+remove_peer(struct sl_gateway *gw, const struct sl_step *s)
+{
+	struct sl_proto_peer *peer = sl_gateway_peer_find(wg_if(gw, s->old_interface), s->old_peer->public_key);
+
+	if (peer)
+		sl_gateway_peer_remove(peer);
+	return 0;
+}
+
+static int
+change_allowed_ip(struct sl_gateway *gw, const struct sl_step *s, char *error)
+{
+	bool add = s->kind == SL_STEP_ALLOWED_IP_ADD;
+	const struct sl_config_peer *config = add ? s->new_peer : s->old_peer;
+	struct sl_gateway_if *gi = wg_if(gw, add ? s->new_interface : s->old_interface);
+	struct sl_proto_peer *peer = sl_gateway_peer_find(gi, config->public_key);
+	int rc;
+
+	if (peer == NULL)
+		return 0;
+	rc = add ? sl_allowed_ips_add(gw->allowed, gi->id, peer->slot, s->allowed_ip, NULL)
+		 : sl_allowed_ips_remove(gw->allowed, gi->id, peer->slot, s->allowed_ip);
+	return rc && rc != -ENOENT ? fail(error, rc, "allowed IPs of peer", config->name) : 0;
+}
+
+static int
+change_address(struct sl_gateway *gw, const struct sl_step *s, char *error)
+{
+	const struct sl_config_port *port = s->new_port ? s->new_port : s->old_port;
+	const struct sl_config_interface *interface = s->new_interface ? s->new_interface : s->old_interface;
+	struct sl_gateway_if *gi = port ? port_if(gw, port) : wg_if(gw, interface);
+	int rc;
+
+	if (s->kind == SL_STEP_ADDRESS_ADD)
+		rc = sl_gateway_if_add_address(gi, &s->address->prefix);
+	else
+		rc = sl_gateway_if_remove_address(gi, &s->address->prefix);
+	return rc ? fail(error, rc, "address of", gi->name) : 0;
+}
+
+static int
+change_route(struct sl_gateway *gw, const struct sl_steps *steps, const struct sl_step *s, char *error)
+{
+	const struct sl_config *config = s->kind == SL_STEP_ROUTE_ADD ? steps->new_config : steps->old_config;
+	const struct sl_config_route *r = s->route;
+	const char *name = r->port >= 0 ? config->ports[r->port].name : config->interfaces[r->interface].name;
+	struct sl_gateway_if *gi = sl_gateway_if_find(gw, name);
+	char text[SL_PREFIX_STRLEN];
+	int rc;
+
+	if (s->kind == SL_STEP_ROUTE_ADD)
+		rc = sl_rib_set(gw->rib, SL_RIB_STATIC, &r->to, gi->id, r->via.family ? &r->via : NULL);
+	else
+		rc = sl_rib_clear(gw->rib, SL_RIB_STATIC, &r->to);
+	return rc ? fail(error, rc, "route", sl_prefix_format(&r->to, text)) : 0;
+}
+
+static int
+listen_step(struct sl_gateway *gw, const struct sl_step *s, char *error)
+{
+	int rc = sl_gateway_if_set_listen_port(wg_if(gw, s->new_interface), s->new_interface->listen_port);
+
+	return rc ? fail(error, rc, "listen port of interface", s->new_interface->name) : 0;
+}
+
+int
+sl_gateway_apply(struct sl_gateway *gw, const struct sl_steps *steps, uint32_t step, char *error)
+{
+	const struct sl_step *s = &steps->steps[step];
+
+	switch (s->kind) {
+	case SL_STEP_REFUSED:
+		snprintf(error, SL_GATEWAY_ERROR_LEN, "%s: not live; restart to change it", s->what);
+		return -EOPNOTSUPP;
+	case SL_STEP_DATAPLANE:
+		for (unsigned i = 0; gw->polls && i < gw->cores.n_workers; i++)
+			atomic_store(&gw->polls[i].adaptive, gw->cores.idle == SL_IDLE_ADAPTIVE);
+		return 0;
+	case SL_STEP_ALLOWED_IP_REMOVE:
+	case SL_STEP_ALLOWED_IP_ADD:
+		return change_allowed_ip(gw, s, error);
+	case SL_STEP_PEER_REMOVE:
+		return remove_peer(gw, s);
+	case SL_STEP_PEER_ADD:
+		return add_peer(gw, s, error);
+	case SL_STEP_PEER_CHANGE:
+		return change_peer(gw, s, error);
+	case SL_STEP_ROUTE_REMOVE:
+	case SL_STEP_ROUTE_ADD:
+		return change_route(gw, steps, s, error);
+	case SL_STEP_ADDRESS_REMOVE:
+	case SL_STEP_ADDRESS_ADD:
+		return change_address(gw, s, error);
+	case SL_STEP_LISTEN_REMOVE:
+		sl_gateway_if_close_port(wg_if(gw, s->old_interface));
+		return 0;
+	case SL_STEP_LISTEN_ADD:
+		return listen_step(gw, s, error);
+	case SL_STEP_INTERFACE_REMOVE:
+		return remove_interface(gw, s);
+	case SL_STEP_INTERFACE_ADD:
+		return add_interface(gw, s, error);
+	case SL_STEP_INTERFACE_CHANGE:
+		return change_interface(gw, s, error);
+	case SL_STEP_PORT_ADD:
+		return add_port(gw, s, error);
+	case SL_STEP_PORT_CHANGE:
+		return change_port(gw, s, error);
+	}
+	return -EINVAL;
+}

@@ -1,0 +1,202 @@
+/* The control core's loop: what workers raised, what waits in rings, what is due, what sockets ask for. */
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "control/api.h"
+#include "control/command_queue.h"
+#include "control/gateway.h"
+#include "control/log.h"
+
+/*
+ * What one turn takes of each class at most, so that none starves another and a turn stays within 1 ms. A valid
+ * initiation costs four X25519, some 130 µs.
+ */
+#define FACTS_BUDGET      256
+#define PACKETS_BUDGET    64
+#define MISSES_BUDGET     64
+#define HANDSHAKES_BUDGET 6
+#define TIMERS_BUDGET     256
+#define EVENTS            32
+
+/*
+ * Workers cannot wake control (a syscall is no part of the packet path), so it looks at their rings at least this often.
+ * Half of the millisecond within which the gateway reacts.
+ */
+#define SLEEP_MAX_NS (500 * SL_NSEC_PER_USEC)
+#define SLEEP_MIN_NS (50 * SL_NSEC_PER_USEC)
+
+static bool
+take_facts(struct sl_gateway *gw)
+{
+	uint32_t slots[FACTS_BUDGET], facts[FACTS_BUDGET];
+	unsigned n = sl_peers_take_facts(&gw->dp->peers, &gw->facts_cursor, slots, facts, FACTS_BUDGET);
+
+	for (unsigned i = 0; i < n; i++)
+		sl_proto_facts(gw->proto, slots[i], facts[i], gw->now);
+	return n > 0;
+}
+
+static bool
+take_packets(struct sl_gateway *gw)
+{
+	struct sl_neighbour_miss misses[MISSES_BUDGET];
+	struct rte_mbuf *pkts[PACKETS_BUDGET];
+	unsigned n = rte_ring_sc_dequeue_burst(gw->dp->to_control, (void **)pkts, PACKETS_BUDGET, NULL);
+	unsigned n_misses =
+		rte_ring_sc_dequeue_burst_elem(gw->dp->misses, misses, sizeof(misses[0]), MISSES_BUDGET, NULL);
+
+	for (unsigned i = 0; i < n; i++) {
+		if (sl_packet(pkts[i])->punt == SL_PUNT_ARP)
+			sl_neighbour_protocol_arp(gw->neighbours, pkts[i], gw->now);
+		else if (sl_neighbour_protocol_is_nd(pkts[i]))
+			sl_neighbour_protocol_nd(gw->neighbours, pkts[i], gw->now);
+		else
+			sl_icmp_echo_packet(&gw->echo, pkts[i], gw->now);
+	}
+	for (unsigned i = 0; i < n_misses; i++)
+		sl_neighbour_protocol_miss(gw->neighbours, &misses[i], gw->now);
+	return n + n_misses > 0;
+}
+
+/* Who sent a received handshake message, and which of our addresses it hit: its outer headers still stand before it. */
+static void
+describe(struct rte_mbuf *m, struct sl_proto_msg *msg)
+{
+	const uint8_t *ip = (const uint8_t *)m->buf_addr + sl_packet(m)->outer_off;
+	bool v6 = ip[0] >> 4 == 6;
+	const uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *);
+
+	msg->data = data;
+	msg->len = m->data_len;
+	msg->src.ip = v6 ? sl_ip6(ip + 8) : sl_ip4(ip + 12);
+	msg->dst_local = v6 ? sl_ip6(ip + 24) : sl_ip4(ip + 16);
+	/* the UDP header stands right before the message */
+	msg->src.port = (uint16_t)(data[-8] << 8 | data[-7]);
+}
+
+static unsigned
+take_handshakes_of(struct sl_gateway *gw, struct sl_gateway_if *gi, unsigned budget)
+{
+	struct rte_mbuf *pkts[HANDSHAKES_BUDGET];
+	struct sl_proto_msg msgs[HANDSHAKES_BUDGET];
+	unsigned waiting = rte_ring_count(gi->handshakes);
+	unsigned n;
+
+	if (waiting == 0)
+		return 0;
+	sl_proto_if_note_load(gi->proto, waiting, rte_ring_get_capacity(gi->handshakes), gw->now);
+	n = rte_ring_sc_dequeue_burst(gi->handshakes, (void **)pkts, budget, NULL);
+	for (unsigned i = 0; i < n; i++)
+		describe(pkts[i], &msgs[i]);
+	sl_proto_receive(gi->proto, msgs, n, gw->now);
+	rte_pktmbuf_free_bulk(pkts, n);
+	return n;
+}
+
+/* Interfaces take turns at being first, so that a flood at one leaves the others their share. */
+static bool
+take_handshakes(struct sl_gateway *gw)
+{
+	unsigned left = HANDSHAKES_BUDGET;
+
+	if (gw->n_wg_ifs == 0)
+		return false;
+	for (unsigned i = 0; i < gw->n_wg_ifs && left > 0; i++) {
+		struct sl_gateway_if *gi = gw->wg_ifs[(gw->next_wg_if + i) % gw->n_wg_ifs];
+		unsigned share = (left + 1) / 2;
+
+		left -= take_handshakes_of(gw, gi, gw->n_wg_ifs == 1 ? left : share);
+	}
+	gw->next_wg_if = (gw->next_wg_if + 1) % gw->n_wg_ifs;
+	return left < HANDSHAKES_BUDGET;
+}
+
+static void
+calibrate(struct sl_gateway *gw)
+{
+	if (gw->now < gw->calibrate_at)
+		return;
+	sl_clock_calibrate(&gw->clock);
+	gw->calibrate_at = gw->now + SL_CLOCK_CALIBRATE_NS;
+}
+
+bool
+sl_gateway_turn(struct sl_gateway *gw)
+{
+	bool busy = take_facts(gw);
+
+	calibrate(gw);
+	busy |= take_packets(gw);
+	busy |= take_handshakes(gw);
+	busy |= sl_proto_advance(gw->proto, gw->now, TIMERS_BUDGET);
+	sl_neighbour_protocol_tick(gw->neighbours, gw->now, TIMERS_BUDGET);
+	busy |= sl_command_queue_flush(gw->commands);
+	busy |= sl_reclaim_poll(gw->dp->reclaim) > 0;
+	busy |= sl_api_advance(gw->api);
+	return busy;
+}
+
+static void
+take_signal(struct sl_gateway *gw)
+{
+	struct signalfd_siginfo info;
+
+	if (read(gw->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP) {
+		sl_log_notice("SIGHUP: this version does not reload; restart it to read %s again", gw->config_path);
+		return;
+	}
+	sl_log_notice("%s: stopping", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+	gw->stop = true;
+}
+
+/* Waits for sockets until the next deadline, at most `most` ns. Whether there was an event. */
+static bool
+wait_events(struct sl_gateway *gw, uint64_t most)
+{
+	struct epoll_event events[EVENTS];
+	struct timespec timeout = {.tv_nsec = (long)most};
+	int n = epoll_pwait2(gw->epoll_fd, events, EVENTS, &timeout, NULL);
+
+	gw->now = sl_clock_boot_ns();
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.fd == gw->signal_fd)
+			take_signal(gw);
+		else if (events[i].data.fd == sl_resolver_fd(gw->resolver))
+			sl_gateway_take_names(gw);
+		else
+			sl_api_event(gw->api, events[i].data.fd, events[i].events);
+	}
+	return n > 0;
+}
+
+static uint64_t
+sleep_time(const struct sl_gateway *gw, uint64_t longest)
+{
+	uint64_t next = sl_proto_next(gw->proto);
+	uint64_t tick = sl_neighbour_protocol_deadline(gw->neighbours);
+
+	next = RTE_MIN(next, tick);
+	if (next <= gw->now)
+		return 0;
+	return RTE_MIN(next - gw->now, longest);
+}
+
+void
+sl_gateway_run(struct sl_gateway *gw)
+{
+	uint64_t longest = SLEEP_MIN_NS;
+
+	while (!gw->stop) {
+		bool busy;
+
+		gw->now = sl_clock_boot_ns();
+		busy = sl_gateway_turn(gw);
+		busy |= wait_events(gw, busy ? 0 : sleep_time(gw, longest));
+		longest = busy ? SLEEP_MIN_NS : RTE_MIN(longest * 2, SLEEP_MAX_NS);
+	}
+}
