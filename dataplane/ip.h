@@ -186,7 +186,15 @@ sl_csum_fold(uint64_t sum)
 static inline uint16_t
 sl_ip4_checksum(const void *hdr, uint32_t hdr_len)
 {
-	return sl_csum_fold(sl_csum_add(0, hdr, hdr_len));
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < hdr_len; i += sizeof(uint32_t)) {
+		uint32_t word;
+
+		memcpy(&word, (const uint8_t *)hdr + i, sizeof(word));
+		sum += word;
+	}
+	return sl_csum_fold(sum);
 }
 
 /*

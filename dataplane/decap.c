@@ -1,0 +1,275 @@
+/*
+ * Stage "decap": authentic data messages, data at the plaintext, session and counter set, the outer headers still before
+ * the data at outer_off. What protocol.md 40 lists, in its order, once per run of packets of one session where it can be.
+ *
+ * Exits:
+ *   ip-input    the inner packet without padding, SL_PKT_DECAPPED, in_if the WireGuard interface, in_peer its sender
+ *   (end)       keepalives, counted as delivered
+ * Drops: interface-down, replay, bad-inner, source-not-allowed. What is dropped after the replay check has still moved the
+ * endpoint and the timers.
+ */
+#include <rte_prefetch.h>
+#include <rte_udp.h>
+
+#include "dataplane/ip.h"
+#include "dataplane/worker.h"
+
+/* Packets of one session that follow one another. */
+struct run {
+	struct sl_session *session;
+	uint32_t slot; /* of the peer */
+	struct sl_peer *peer;
+	struct rte_mbuf **pkts;
+	unsigned n;
+};
+
+static const uint8_t *
+outer_header(struct rte_mbuf *m)
+{
+	return (const uint8_t *)m->buf_addr + sl_packet(m)->outer_off;
+}
+
+static const struct rte_udp_hdr *
+outer_udp(const struct rte_mbuf *m)
+{
+	return rte_pktmbuf_mtod_offset(
+		m, const struct rte_udp_hdr *, -(int)(sizeof(struct sl_msg_data) + sizeof(struct rte_udp_hdr)));
+}
+
+/* Drops what was seen before (protocol.md 26); check and set are one step under the session's lock. */
+static void
+drop_replays(struct sl_worker *w, struct run *run)
+{
+	struct sl_session *s = run->session;
+	struct rte_mbuf *replayed[SL_BURST];
+	unsigned fresh = 0, old = 0;
+
+	rte_spinlock_lock(&s->lock);
+	for (unsigned i = 0; i < run->n; i++) {
+		uint64_t counter = sl_packet(run->pkts[i])->counter;
+
+		if (likely(counter >= s->receive_floor && sl_replay_accept(&s->replay, counter)))
+			run->pkts[fresh++] = run->pkts[i];
+		else
+			replayed[old++] = run->pkts[i];
+	}
+	rte_spinlock_unlock(&s->lock);
+	run->n = fresh;
+	for (unsigned i = 0; i < old; i++)
+		sl_worker_drop(w, replayed[i], SL_DROP_REPLAY);
+}
+
+/* Whether the endpoint record already says what the outer headers of a packet say. */
+static bool
+same_endpoint(const struct sl_outer *outer, uint8_t family, const uint8_t *ip, const struct rte_udp_hdr *udp)
+{
+	uint32_t bytes = sl_family_bytes(family);
+	uint32_t src = family == SL_AF_INET ? offsetof(struct rte_ipv4_hdr, src_addr)
+					    : offsetof(struct rte_ipv6_hdr, src_addr);
+	uint32_t ports = outer->len - (uint32_t)sizeof(*udp);
+
+	/* Their source is our destination and the other way round; the two addresses, and the two ports, lie together. */
+	return outer->family == family && outer->local && memcmp(outer->hdr + src, ip + src + bytes, bytes) == 0 &&
+	       memcmp(outer->hdr + src + bytes, ip + src, bytes) == 0 &&
+	       memcmp(outer->hdr + ports, &udp->dst_port, sizeof(udp->dst_port)) == 0 &&
+	       memcmp(outer->hdr + ports + sizeof(udp->src_port), &udp->src_port, sizeof(udp->src_port)) == 0;
+}
+
+/* Endpoint and local address as the packet shows them (protocol.md 41). */
+static void
+update_endpoint(struct sl_worker *w, const struct run *run, struct rte_mbuf *m)
+{
+	const struct rte_udp_hdr *udp = outer_udp(m);
+	const uint8_t *ip = outer_header(m);
+	uint8_t family = ip[0] >> 4;
+	struct sl_endpoint remote;
+	struct sl_outer outer;
+	struct sl_ip local;
+
+	sl_peer_outer_read(run->peer, &outer);
+	if (likely(same_endpoint(&outer, family, ip, udp)))
+		return;
+	if (family == SL_AF_INET) {
+		remote.ip = sl_ip4(ip + offsetof(struct rte_ipv4_hdr, src_addr));
+		local = sl_ip4(ip + offsetof(struct rte_ipv4_hdr, dst_addr));
+	} else {
+		remote.ip = sl_ip6(ip + offsetof(struct rte_ipv6_hdr, src_addr));
+		local = sl_ip6(ip + offsetof(struct rte_ipv6_hdr, dst_addr));
+	}
+	remote.port = rte_be_to_cpu_16(udp->src_port);
+	sl_outer_make(&outer, &remote, &local, rte_be_to_cpu_16(udp->dst_port));
+	if (sl_peer_outer_write(run->peer, &outer))
+		sl_peer_raise(&w->dp->peers, run->slot, SL_FACT_ENDPOINT);
+}
+
+/* Key confirmation and the 165 s check (protocol.md 22, 28). */
+static void
+note_session(struct sl_worker *w, const struct run *run)
+{
+	struct sl_session *s = run->session;
+	uint32_t current = atomic_load_explicit(&run->peer->current, memory_order_acquire);
+	bool is_current = current != 0 && &w->dp->sessions.slots[current - 1] == s;
+	uint32_t facts = atomic_load_explicit(&s->facts, memory_order_relaxed);
+
+	if (unlikely(!(facts & SL_SESSION_CONFIRMED))) {
+		atomic_fetch_or(&s->facts, SL_SESSION_CONFIRMED);
+		if (!is_current)
+			sl_peer_raise(&w->dp->peers, run->slot, SL_FACT_KEY_CONFIRMED);
+	}
+	if (unlikely(s->initiator && is_current && !(facts & SL_SESSION_REKEY_SENT) && w->now > s->created &&
+		     w->now - s->created >= SL_REKEY_AFTER_RECV_TIME_NS))
+		sl_peer_raise(&w->dp->peers, run->slot, SL_FACT_REKEY_RECEIVE);
+}
+
+/* Counters, stamps, and the word to control that there is something to look at. */
+static void
+note_traffic(struct sl_worker *w, const struct run *run)
+{
+	uint64_t bytes = 0;
+	bool data = false;
+
+	for (unsigned i = 0; i < run->n; i++) {
+		bytes += run->pkts[i]->data_len + SL_DATA_OVERHEAD;
+		data |= run->pkts[i]->data_len > 0;
+	}
+	sl_peer_stamp_received(&w->dp->peers, w->index, run->slot, w->now, bytes, data);
+	if (unlikely(!atomic_load_explicit(&run->peer->watched, memory_order_relaxed)))
+		sl_peer_raise(&w->dp->peers, run->slot, SL_FACT_ACTIVE);
+}
+
+/* One run up to its plaintexts; returns how many packets are left of it. */
+static unsigned
+receive_run(struct sl_worker *w, struct run *run)
+{
+	run->slot = run->session->peer;
+	run->peer = &w->dp->peers.slots[run->slot];
+	if (unlikely(!atomic_load_explicit(&run->peer->live, memory_order_acquire))) {
+		sl_count(&w->stats.drops[SL_DROP_INTERFACE_DOWN], run->n);
+		rte_pktmbuf_free_bulk(run->pkts, run->n);
+		return 0;
+	}
+	drop_replays(w, run);
+	if (unlikely(run->n == 0))
+		return 0;
+	update_endpoint(w, run, run->pkts[run->n - 1]);
+	note_session(w, run);
+	note_traffic(w, run);
+	return run->n;
+}
+
+/* Splits a burst into runs and packs what is left of each to the front. */
+static unsigned
+receive_runs(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
+{
+	unsigned kept = 0;
+
+	for (unsigned first = 0, i = 1; first < n; i++) {
+		struct run run = {.session = sl_packet(pkts[first])->session, .pkts = pkts + first};
+		unsigned left;
+
+		if (i < n && sl_packet(pkts[i])->session == run.session)
+			continue;
+		run.n = i - first;
+		left = receive_run(w, &run);
+		memmove(pkts + kept, run.pkts, left * sizeof(*pkts));
+		kept += left;
+		first = i;
+	}
+	return kept;
+}
+
+/* Congestion marks that the outer header collected (RFC 6040, protocol.md 39). */
+static void
+ecn_decapsulate(struct sl_worker *w, struct rte_mbuf *m, const struct sl_ip_info *inner)
+{
+	const uint8_t *outer = outer_header(m);
+	uint8_t tos = outer[0] >> 4 == 4 ? outer[1] : (uint8_t)(outer[1] >> 4);
+	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
+
+	if (likely((tos & SL_IP_ECN_MASK) != SL_IP_ECN_CE))
+		return;
+	if ((inner->tos & SL_IP_ECN_MASK) == SL_IP_ECN_NOT_ECT) {
+		sl_count(&w->stats.ecn_mismatch, 1);
+	} else if (inner->family == SL_AF_INET) {
+		struct rte_ipv4_hdr *hdr = (struct rte_ipv4_hdr *)ip;
+		uint16_t before, after;
+
+		memcpy(&before, ip, sizeof(before));
+		ip[1] |= SL_IP_ECN_CE;
+		memcpy(&after, ip, sizeof(after));
+		hdr->hdr_checksum = sl_csum_replace16(hdr->hdr_checksum, before, after);
+	} else {
+		ip[1] |= SL_IP_ECN_CE << 4;
+	}
+}
+
+/* Ends keepalives, drops what is no packet, and notes the source of the rest in keys. Returns how many are left. */
+static unsigned
+check_inner(struct sl_worker *w, struct rte_mbuf **pkts, struct sl_lpm_key *keys, unsigned n)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		const struct sl_if *ifp = sl_dataplane_if(w->dp, sl_packet(m)->wg_if);
+		struct sl_ip_info inner;
+
+		if (m->data_len == 0) {
+			sl_count(&w->stats.delivered, 1);
+			rte_pktmbuf_free(m);
+			continue;
+		}
+		if (unlikely(sl_ip_hdr_parse_mbuf(m, &inner) != SL_IP_OK)) {
+			sl_worker_drop(w, m, SL_DROP_BAD_INNER);
+			continue;
+		}
+		if (unlikely(ifp == NULL)) {
+			sl_worker_drop(w, m, SL_DROP_INTERFACE_DOWN);
+			continue;
+		}
+		ecn_decapsulate(w, m, &inner);
+		sl_ip_trim(m, inner.total_len);
+		keys[kept] = (struct sl_lpm_key){.table = ifp->cryptokey, .addr = inner.src, .family = inner.family};
+		pkts[kept++] = m;
+	}
+	return kept;
+}
+
+static void
+decap_burst(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
+{
+	struct sl_lpm_key keys[SL_BURST];
+	uint32_t owners[SL_BURST];
+
+	n = receive_runs(w, pkts, n);
+	n = check_inner(w, pkts, keys, n);
+	sl_lpm_lookup_burst(keys, owners, n);
+	for (unsigned i = 0; i < n; i++) {
+		struct sl_packet *p = sl_packet(pkts[i]);
+		uint32_t sender = p->session->peer;
+
+		if (unlikely(owners[i] != sender + 1)) {
+			sl_worker_drop(w, pkts[i], SL_DROP_SOURCE_NOT_ALLOWED);
+			continue;
+		}
+		p->flags = SL_PKT_DECAPPED;
+		p->in_if = p->wg_if;
+		p->in_peer = sender;
+		p->session = NULL;
+		/* The port's verdicts were about the outer headers. */
+		pkts[i]->ol_flags &= ~(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK);
+		sl_worker_enqueue(w, SL_STAGE_IP_INPUT, pkts[i]);
+	}
+}
+
+void
+sl_stage_decap(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
+{
+	for (unsigned done = 0; done < n; done += SL_BURST) {
+		unsigned part = RTE_MIN(n - done, (unsigned)SL_BURST);
+
+		for (unsigned i = 0; i < part; i++)
+			rte_prefetch0(&w->dp->peers.slots[sl_packet(pkts[done + i])->session->peer]);
+		decap_burst(w, pkts + done, part);
+	}
+}

@@ -1,0 +1,112 @@
+/*
+ * Stage "outer-udp": UDP to a listen port of a WireGuard interface (wg_if), data at the IP header, which is checked;
+ * m->l3_len leads to the UDP header. No fragments. What comes out is a WireGuard message of a possible size: one segment,
+ * data at the message, the outer headers before it at outer_off.
+ *
+ * Exits:
+ *   open       data messages (type 4)
+ *   handshake  types 1 to 3
+ * Drops: bad-udp-length, bad-udp-checksum, bad-message, nesting, no-buffer, interface-down
+ */
+#include <netinet/in.h>
+
+#include <rte_udp.h>
+
+#include "crypto/bytes.h"
+#include "dataplane/ip.h"
+#include "dataplane/worker.h"
+
+/* The stage a message of len bytes goes to (protocol.md 1), or SL_STAGE_COUNT where it is none. */
+static enum sl_stage
+stage_of(const uint8_t *msg, uint32_t len)
+{
+	if (len < sizeof(uint32_t))
+		return SL_STAGE_COUNT;
+	switch (sl_load_le32(msg)) {
+	case SL_MSG_DATA:
+		return len >= SL_DATA_OVERHEAD ? SL_STAGE_OPEN : SL_STAGE_COUNT;
+	case SL_MSG_INITIATION:
+		return len == sizeof(struct sl_msg_initiation) ? SL_STAGE_HANDSHAKE : SL_STAGE_COUNT;
+	case SL_MSG_RESPONSE:
+		return len == sizeof(struct sl_msg_response) ? SL_STAGE_HANDSHAKE : SL_STAGE_COUNT;
+	case SL_MSG_COOKIE_REPLY:
+		return len == sizeof(struct sl_msg_cookie_reply) ? SL_STAGE_HANDSHAKE : SL_STAGE_COUNT;
+	default:
+		return SL_STAGE_COUNT;
+	}
+}
+
+/* The UDP checksum by the port's verdict, where the port gives one, else computed (protocol.md 3). */
+static bool
+checksum_right(const struct sl_if *ifp, const struct rte_mbuf *m, const struct sl_ip_info *info,
+	const struct rte_udp_hdr *udp, uint32_t udp_len)
+{
+	uint64_t verdict = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+
+	if (udp->dgram_cksum == 0)
+		return info->family == SL_AF_INET;
+	if (ifp->rx_csum && verdict == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+		return true;
+	if (ifp->rx_csum && verdict == RTE_MBUF_F_RX_L4_CKSUM_BAD)
+		return false;
+	return sl_udp_checksum(m, info, m->l3_len, udp_len) == 0;
+}
+
+/* Checks m and strips its outer headers. SL_DROP_COUNT and *next set, or the reason for which it is dropped. */
+static enum sl_drop
+accept_message(const struct sl_if *ifp, struct rte_mbuf *m, enum sl_stage *next)
+{
+	struct sl_packet *p = sl_packet(m);
+	const struct rte_udp_hdr *udp;
+	struct sl_ip_info info;
+	uint32_t udp_len;
+
+	if (unlikely(sl_ip_hdr_parse_mbuf(m, &info) != SL_IP_OK || m->l3_len + sizeof(*udp) > info.total_len))
+		return SL_DROP_BAD_UDP_LENGTH;
+	if (unlikely(p->flags & SL_PKT_DECAPPED)) {
+		if (p->nesting >= SL_NESTING_MAX)
+			return SL_DROP_NESTING;
+		p->nesting++;
+	}
+	udp = rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, m->l3_len);
+	udp_len = rte_be_to_cpu_16(udp->dgram_len);
+	if (unlikely(udp_len < sizeof(*udp) || udp_len > info.total_len - m->l3_len))
+		return SL_DROP_BAD_UDP_LENGTH;
+	if (unlikely(!checksum_right(ifp, m, &info, udp, udp_len)))
+		return SL_DROP_BAD_UDP_CHECKSUM;
+	*next = stage_of((const uint8_t *)(udp + 1), udp_len - (uint32_t)sizeof(*udp));
+	if (unlikely(*next == SL_STAGE_COUNT))
+		return SL_DROP_BAD_MESSAGE;
+	p->flags = 0;
+	p->outer_off = m->data_off;
+	sl_ip_trim(m, m->l3_len + udp_len);
+	rte_pktmbuf_adj(m, (uint16_t)(m->l3_len + sizeof(*udp)));
+	return SL_DROP_COUNT;
+}
+
+void
+sl_stage_outer_udp(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct sl_if *ifp = sl_dataplane_if(w->dp, sl_packet(pkts[i])->in_if);
+		enum sl_stage next = SL_STAGE_COUNT;
+		struct rte_mbuf *m = pkts[i];
+		enum sl_drop reason;
+
+		if (unlikely(ifp == NULL)) {
+			sl_worker_drop(w, m, SL_DROP_INTERFACE_DOWN);
+			continue;
+		}
+		/* Before the headers are stripped: a copy takes along what lies in the packet, not what lies before it. */
+		m = sl_packet_linearize(m, w->dp->jumbo);
+		if (unlikely(m == NULL)) {
+			sl_worker_drop(w, pkts[i], SL_DROP_NO_BUFFER);
+			continue;
+		}
+		reason = accept_message(ifp, m, &next);
+		if (likely(reason == SL_DROP_COUNT))
+			sl_worker_enqueue(w, next, m);
+		else
+			sl_worker_drop(w, m, reason);
+	}
+}
