@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,7 +20,7 @@ typedef void (*sl_reclaim_fn)(void *ctx, void *ptr);
 /* Part of every object that is freed this way. Needs no initialisation; may be touched only by this module after defer. */
 struct sl_reclaim_node {
 	struct sl_reclaim_node *next;
-	uint64_t token;
+	uint64_t token; /* 0 until the first poll after defer */
 	sl_reclaim_fn fn;
 	void *ctx;
 	void *ptr;
@@ -46,6 +47,16 @@ void sl_reclaim_init(struct sl_reclaim *r, struct rte_rcu_qsbr *rcu);
  * can hold the object. node must stay valid until then (it usually lies inside *ptr).
  */
 void sl_reclaim_defer(struct sl_reclaim *r, struct sl_reclaim_node *node, sl_reclaim_fn fn, void *ctx, void *ptr);
+
+/*
+ * Whether the node was handed in and has no token yet, so that more memory of the same kind, unpublished by now, can
+ * still go with it. Only for a node that was handed in and not yet freed.
+ */
+static inline bool
+sl_reclaim_is_open(const struct sl_reclaim_node *node)
+{
+	return node->token == 0;
+}
 
 /* Frees what every reader has let go of, at most SL_RECLAIM_BUDGET objects. Never blocks. Returns how many were freed. */
 unsigned sl_reclaim_poll(struct sl_reclaim *r);

@@ -1,0 +1,185 @@
+#include "dataplane/lpm_arena.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+
+/* Sizes are multiples of 32 bytes up to 256, then 8 steps to each doubling. */
+#define SMALL_STEP    32u
+#define SMALL_MAX     256u
+#define SMALL_CLASSES (SMALL_MAX / SMALL_STEP)
+#define SMALL_LOG     8
+#define STEPS_LOG     3
+#define STEPS         (1u << STEPS_LOG)
+
+#define SLAB_UNITS      (SL_LPM_SLAB_BYTES / SL_LPM_UNIT)
+#define FREE_SLABS_KEPT 8 /* empty slabs that keep their memory, against flapping */
+#define COMMIT_MAX      ((size_t)2 << 20)
+#define HUGE_FROM       ((size_t)4 << 20) /* tables above this ask for transparent huge pages */
+
+static_assert(SMALL_CLASSES + (13 - SMALL_LOG) * STEPS <= SL_LPM_CLASSES, "classes up to SL_LPM_BLOCK_MAX");
+static_assert(SL_LPM_BLOCK_MAX == 1u << 13, "as above");
+
+static unsigned
+class_of(size_t bytes)
+{
+	unsigned log;
+
+	if (bytes <= SMALL_MAX)
+		return (unsigned)((bytes + SMALL_STEP - 1) / SMALL_STEP) - 1;
+	log = 63 - (unsigned)__builtin_clzll(bytes - 1);
+	return SMALL_CLASSES + (log - SMALL_LOG) * STEPS + (unsigned)((bytes - 1) >> (log - STEPS_LOG)) - STEPS;
+}
+
+static uint32_t
+class_bytes(unsigned size_class)
+{
+	unsigned k;
+
+	if (size_class < SMALL_CLASSES)
+		return (size_class + 1) * SMALL_STEP;
+	k = size_class - SMALL_CLASSES;
+	return (k % STEPS + STEPS + 1) << (k / STEPS + SMALL_LOG - STEPS_LOG);
+}
+
+int
+sl_lpm_arena_init(struct sl_lpm_arena *a, uint64_t max_bytes)
+{
+	const size_t limit = (size_t)SL_LPM_UNIT << SL_LPM_BLOCK_BITS;
+	void *base, *slabs;
+
+	*a = (struct sl_lpm_arena){0};
+	a->reserved = max_bytes < limit ? max_bytes : limit;
+	a->reserved = (a->reserved + SL_LPM_SLAB_BYTES - 1) & ~((size_t)SL_LPM_SLAB_BYTES - 1);
+	a->slabs_size = a->reserved / SL_LPM_SLAB_BYTES * sizeof(struct sl_lpm_slab);
+	base = mmap(NULL, a->reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return -ENOMEM;
+	slabs = mmap(NULL, a->slabs_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (slabs == MAP_FAILED) {
+		munmap(base, a->reserved);
+		return -ENOMEM;
+	}
+	a->base = base;
+	a->slabs = slabs;
+	return 0;
+}
+
+void
+sl_lpm_arena_fini(struct sl_lpm_arena *a)
+{
+	munmap(a->base, a->reserved);
+	munmap(a->slabs, a->slabs_size);
+}
+
+/* Makes the next slab usable. The steps grow with the table: a small one stays small, a large one makes few calls. */
+static bool
+commit_more(struct sl_lpm_arena *a)
+{
+	size_t step = a->committed < SL_LPM_SLAB_BYTES ? SL_LPM_SLAB_BYTES : a->committed;
+
+	if (step > COMMIT_MAX)
+		step = COMMIT_MAX;
+	if (step > a->reserved - a->committed)
+		step = a->reserved - a->committed;
+	if (step == 0 || mprotect(a->base + a->committed, step, PROT_READ | PROT_WRITE) != 0)
+		return false;
+	if (a->committed < HUGE_FROM && a->committed + step >= HUGE_FROM)
+		madvise(a->base, a->reserved, MADV_HUGEPAGE); /* a hint: without huge pages it only costs time */
+	a->committed += step;
+	return true;
+}
+
+static void
+list_push(struct sl_lpm_arena *a, uint32_t *head, uint32_t slab)
+{
+	a->slabs[slab].prev = 0;
+	a->slabs[slab].next = *head;
+	if (*head != 0)
+		a->slabs[*head - 1].prev = slab + 1;
+	*head = slab + 1;
+}
+
+static void
+list_remove(struct sl_lpm_arena *a, uint32_t *head, uint32_t slab)
+{
+	struct sl_lpm_slab *s = &a->slabs[slab];
+
+	if (s->prev != 0)
+		a->slabs[s->prev - 1].next = s->next;
+	else
+		*head = s->next;
+	if (s->next != 0)
+		a->slabs[s->next - 1].prev = s->prev;
+}
+
+/* An empty slab for the class, in its list; false where memory is short. */
+static bool
+take_slab(struct sl_lpm_arena *a, unsigned size_class)
+{
+	uint32_t slab;
+
+	if (a->free_slabs != 0) {
+		slab = a->free_slabs - 1;
+		list_remove(a, &a->free_slabs, slab);
+		a->n_free--;
+	} else {
+		if ((size_t)(a->n_slabs + 1) * SL_LPM_SLAB_BYTES > a->committed && !commit_more(a))
+			return false;
+		slab = a->n_slabs++;
+	}
+	a->slabs[slab].free = 0;
+	a->slabs[slab].live = 0;
+	a->slabs[slab].fresh = slab == 0; /* block number 0 means none */
+	a->slabs[slab].size_class = (uint8_t)size_class;
+	list_push(a, &a->partial[size_class], slab);
+	return true;
+}
+
+uint32_t
+sl_lpm_arena_alloc(struct sl_lpm_arena *a, size_t bytes)
+{
+	unsigned size_class = class_of(bytes);
+	uint32_t size = class_bytes(size_class);
+	struct sl_lpm_slab *s;
+	uint32_t slab, block;
+
+	if (a->partial[size_class] == 0 && !take_slab(a, size_class))
+		return 0;
+	slab = a->partial[size_class] - 1;
+	s = &a->slabs[slab];
+	if (s->free != 0) {
+		block = s->free;
+		s->free = *(uint32_t *)sl_lpm_block(a->base, block);
+	} else {
+		block = slab * SLAB_UNITS + s->fresh++ * (size / SL_LPM_UNIT);
+	}
+	s->live++;
+	if (s->free == 0 && (s->fresh + 1u) * size > SL_LPM_SLAB_BYTES)
+		list_remove(a, &a->partial[size_class], slab);
+	a->bytes += size;
+	return block;
+}
+
+void
+sl_lpm_arena_free(struct sl_lpm_arena *a, uint32_t block)
+{
+	uint32_t slab = block / SLAB_UNITS;
+	struct sl_lpm_slab *s = &a->slabs[slab];
+	uint32_t size = class_bytes(s->size_class);
+	bool was_full = s->free == 0 && (s->fresh + 1u) * size > SL_LPM_SLAB_BYTES;
+
+	*(uint32_t *)sl_lpm_block(a->base, block) = s->free;
+	s->free = block;
+	s->live--;
+	a->bytes -= size;
+	if (was_full)
+		list_push(a, &a->partial[s->size_class], slab);
+	if (s->live > 0)
+		return;
+	list_remove(a, &a->partial[s->size_class], slab);
+	list_push(a, &a->free_slabs, slab);
+	if (++a->n_free > FREE_SLABS_KEPT)
+		madvise(a->base + (size_t)slab * SL_LPM_SLAB_BYTES, SL_LPM_SLAB_BYTES, MADV_DONTNEED);
+}
