@@ -218,18 +218,27 @@ static const struct sl_config_port *gateway_port(struct sl_loader *ld, uint8_t f
 	return NULL;
 }
 
-/* A default route into an interface may stand beside a gateway: outer packets need one, and never take the other. */
+/* A gateway is a default route; a tunnel that is to have everything takes the two halves, and leaves outer packets the
+ * gateway. */
 static void check_default(struct sl_loader *ld, const struct sl_route_text *text)
 {
+	bool ipv4 = text->route.to.addr.family == SL_AF_INET;
 	const struct sl_config_port *port;
 
-	if (text->route.to.len != 0 || text->interface)
+	if (text->route.to.len != 0)
 		return;
 	port = gateway_port(ld, text->route.to.addr.family);
-	if (port)
+	if (!port)
+		return;
+	if (text->interface)
 		sl_load_error(ld, text->to_place,
-		        "to: the gateway of port '%s' at %s is the IPv%d default route already; keep "
-		        "one of them",
+		        "to: the gateway of port '%s' at %s is the IPv%d default route already; write %s for a full "
+		        "tunnel",
+		        port->name, sl_load_where(ld, port->gateway_place), text->route.to.addr.family,
+		        ipv4 ? "0.0.0.0/1 and 128.0.0.0/1" : "::/1 and 8000::/1");
+	else
+		sl_load_error(ld, text->to_place,
+		        "to: the gateway of port '%s' at %s is the IPv%d default route already; keep one of them",
 		        port->name, sl_load_where(ld, port->gateway_place), text->route.to.addr.family);
 }
 

@@ -3,13 +3,13 @@
  *
  * A pure function, on any thread; starting the gateway is the difference to NULL. Steps point into both descriptions,
  * which must outlive them, and their order makes them applicable one after the other: what is taken away comes before
- * what is put in its place, with one exception: an allowed IP that moves between peers of one interface moves in one
- * step, so that it is never without a peer. When any step is SL_STEP_REFUSED (they come first) nothing is to be
- * applied.
+ * what is put in its place. The exceptions are what would leave a gap for packets: an allowed IP that moves between
+ * peers of one interface moves in one step, and a route to the same prefix is replaced. When any step is
+ * SL_STEP_REFUSED (they come first) nothing is to be applied.
  *
- * What the phases are, in order:
- *   refused; dataplane; allowed IPs, peers, routes, addresses, listen ports, interfaces taken away; ports; addresses;
- * interfaces; peers; allowed IPs; peers that gave allowed IPs to others; routes.
+ * The order: refused; dataplane; allowed IPs, peers, routes, addresses, listen ports and interfaces taken away; ports
+ * and interfaces; their addresses; gateways; listen ports; peers; allowed IPs; peers whose allowed IPs went to others;
+ * routes.
  */
 #pragma once
 
@@ -28,16 +28,17 @@ enum sl_step_kind {
 	SL_STEP_ADDRESS_REMOVE,    /* old_port or old_interface, address */
 	SL_STEP_LISTEN_REMOVE,     /* old_interface; its listen port is free for another then */
 	SL_STEP_INTERFACE_REMOVE,  /* old_interface with its peers, addresses and listen port */
-	SL_STEP_PORT_ADD,          /* new_port with MTU and gateways, without addresses; first start only */
-	SL_STEP_PORT_CHANGE,       /* old_port, new_port, changed: MTU, FORWARD_CLEAR, GATEWAY4, GATEWAY6 */
-	SL_STEP_INTERFACE_ADD,     /* new_interface with key and MTU; without addresses, listen port and peers */
-	SL_STEP_INTERFACE_CHANGE,  /* old_interface, new_interface, changed: KEY, MTU, ROUTES */
-	SL_STEP_ADDRESS_ADD,       /* new_port or new_interface, address */
-	SL_STEP_LISTEN_ADD,        /* new_interface; its listen_port, 0: pick one */
+	SL_STEP_PORT_ADD,          /* new_port, opened without addresses and gateways; first start only */
+	SL_STEP_PORT_CHANGE, /* new_port, and old_port unless it is new; changed: MTU, FORWARD_CLEAR, GATEWAY4, GATEWAY6
+	                      */
+	SL_STEP_INTERFACE_ADD,    /* new_interface with key and MTU; without addresses, listen port and peers */
+	SL_STEP_INTERFACE_CHANGE, /* old_interface, new_interface, changed: KEY, MTU, ROUTES */
+	SL_STEP_ADDRESS_ADD,      /* new_port or new_interface, address */
+	SL_STEP_LISTEN_ADD,       /* new_interface; its listen_port, 0: pick one */
 	SL_STEP_PEER_ADD, /* new_interface, new_peer with all its allowed IPs, which it takes from whoever has them */
 	SL_STEP_PEER_CHANGE, /* new_interface, old_peer, new_peer, changed: NAME, PRESHARED_KEY, ENDPOINT, KEEPALIVE */
 	SL_STEP_ALLOWED_IP_ADD, /* new_interface, new_peer, allowed_ip, taken from whoever has it */
-	SL_STEP_ROUTE_ADD,      /* route, of the new description */
+	SL_STEP_ROUTE_ADD, /* route, of the new description; replaces one to the same prefix, so that there is no gap */
 };
 
 enum sl_change {
