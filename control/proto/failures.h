@@ -64,9 +64,9 @@ struct sl_failure_report {
 	const char *line;           /* "peer frankfurt: handshake failed: no answer; endpoint wrong, …" */
 };
 
-/* At most this many lines: per peer and cause one a minute, one a second when the cause changes; in all a bucket. */
+/* At most this many lines: per peer one a minute, one in ten seconds when the cause changes; in all a bucket. */
 #define SL_FAILURE_PEER_TIME_NS   (60 * SL_NSEC_PER_SEC)
-#define SL_FAILURE_CHANGE_TIME_NS (1 * SL_NSEC_PER_SEC)
+#define SL_FAILURE_CHANGE_TIME_NS (10 * SL_NSEC_PER_SEC)
 #define SL_FAILURE_PER_SECOND     5
 #define SL_FAILURE_BURST          20
 

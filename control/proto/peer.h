@@ -54,9 +54,8 @@ struct sl_proto_peer {
 	struct sl_failure_counts failures;
 
 	/* --- the protocol core's own --- */
-	bool removed;
 	uint8_t unconfirmed;          /* responses in a row whose session was never used */
-	uint8_t sweeps;               /* enum in timers.c */
+	uint8_t watch;                /* enum in timers.c */
 	bool keepalive_due;           /* a persistent keepalive at once, as soon as it can be sent */
 	uint8_t latest_timestamp[SL_TAI64N_LEN]; /* greatest received (19) */
 	uint8_t sent_timestamp[SL_TAI64N_LEN];   /* greatest sent */

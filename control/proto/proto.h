@@ -9,7 +9,7 @@
  *
  * One thread (the control core) calls everything here. The core writes the
  * dataplane's peer slots and sessions; allowed IPs are not its business. All
- * memory behind the pointers it hands out is its own. `now` never goes back.
+ * memory behind the pointers it hands out is its own. `now` is never 0 and never goes back.
  *
  * The control core stamps handshake messages like a worker would: `peers` must
  * have one line more than there are workers, and `line` is its number.
@@ -135,6 +135,7 @@ struct sl_proto_if_counters {
 	uint64_t cookies_sent, cookies_received;
 	uint64_t completed;                  /* sessions confirmed, in either role */
 	uint64_t malformed;                  /* no handshake message at all */
+	uint64_t unexpected;                 /* responses and cookie replies to nothing that we wait for */
 	uint64_t failures[SL_FAILURE_COUNT]; /* by cause, those of peers included */
 };
 

@@ -1,0 +1,106 @@
+#include <errno.h>
+#include <stdlib.h>
+
+#include "control/proto/internal.h"
+#include "crypto/wipe.h"
+#include "dataplane/lazy.h"
+
+static uint32_t
+power_of_two_from(uint32_t n)
+{
+	uint32_t p = 1;
+
+	while (p < n && p < UINT32_C(1) << 31)
+		p <<= 1;
+	return p;
+}
+
+int
+sl_proto_create(struct sl_proto **out, const struct sl_proto_config *cfg)
+{
+	struct sl_proto *core = calloc(1, sizeof(*core));
+	uint32_t capacity = cfg->peers->capacity;
+
+	if (!core)
+		return -ENOMEM;
+	core->peers = cfg->peers;
+	core->sessions = cfg->sessions;
+	core->reclaim = cfg->reclaim;
+	core->ops = cfg->ops;
+	core->ctx = cfg->ctx;
+	core->rng = cfg->rng;
+	core->line = cfg->line;
+	core->hash_mask = power_of_two_from(capacity) - 1;
+	core->failure_limit = (struct sl_failure_limit){.tokens = SL_FAILURE_BURST * SL_NSEC_PER_SEC, .at = cfg->now};
+	sl_rng_bytes(&core->rng, &core->hash_seed, sizeof(core->hash_seed));
+	sl_wheel_init(&core->wheel, cfg->now);
+	core->by_slot = sl_lazy_alloc(capacity * sizeof(*core->by_slot));
+	core->hash = sl_lazy_alloc(((size_t)core->hash_mask + 1) * sizeof(*core->hash));
+	core->next_free = sl_lazy_alloc(capacity * sizeof(*core->next_free));
+	if (!core->by_slot || !core->hash || !core->next_free) {
+		sl_proto_destroy(core);
+		return -ENOMEM;
+	}
+	*out = core;
+	return 0;
+}
+
+void
+sl_proto_destroy(struct sl_proto *core)
+{
+	uint32_t capacity;
+
+	if (!core)
+		return;
+	capacity = core->peers->capacity;
+	while (core->lingering) {
+		struct sl_proto_peer *peer = core->lingering;
+
+		core->lingering = peer->list_next;
+		free(peer);
+	}
+	sl_lazy_free(core->next_free, capacity * sizeof(*core->next_free));
+	sl_lazy_free(core->hash, ((size_t)core->hash_mask + 1) * sizeof(*core->hash));
+	sl_lazy_free(core->by_slot, capacity * sizeof(*core->by_slot));
+	sl_wipe(core, sizeof(*core));
+	free(core);
+}
+
+static struct sl_proto_peer *
+peer_of_timer(struct sl_wheel_node *node)
+{
+	return (struct sl_proto_peer *)((char *)node - offsetof(struct sl_proto_peer, timer));
+}
+
+bool
+sl_proto_advance(struct sl_proto *core, uint64_t now, unsigned budget)
+{
+	struct sl_wheel_node *node;
+
+	for (struct sl_proto_if *ifp = core->ifs; core->passes > 0 && ifp; ifp = ifp->next) {
+		if (ifp->pass) {
+			sl_if_pass(ifp, now);
+			break;
+		}
+	}
+	sl_peers_unlinger(core);
+	for (unsigned n = 0; n < budget; n++) {
+		node = sl_wheel_expire(&core->wheel, now);
+		if (!node)
+			return core->passes > 0;
+		sl_timers_run(peer_of_timer(node), now);
+	}
+	return true;
+}
+
+uint64_t
+sl_proto_next(const struct sl_proto *core)
+{
+	return core->passes > 0 ? 0 : sl_wheel_next(&core->wheel);
+}
+
+struct sl_proto_peer *
+sl_proto_peer_at(struct sl_proto *core, uint32_t slot)
+{
+	return slot < core->peers->capacity ? core->by_slot[slot] : NULL;
+}
