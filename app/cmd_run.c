@@ -68,7 +68,6 @@ run(const char *path)
 	if (config == NULL)
 		return SL_EXIT_FAILED;
 	setrlimit(RLIMIT_CORE, &no_core); /* keys are in memory */
-	sl_log_init();
 	sl_gateway_block_signals();
 	gw = sl_gateway_start(config, &cores, error);
 	if (gw == NULL) {
@@ -91,6 +90,7 @@ sl_cmd_run(int argc, char **argv)
 	const char *path = NULL;
 	int opt;
 
+	sl_log_init();
 	while ((opt = getopt_long(argc, argv, "c:vhV", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':

@@ -13,11 +13,13 @@ struct node {
 	struct sl_prefix_key key; /* space: the WireGuard interface */
 	uint32_t peer;
 	uint32_t next, prev; /* in the peer's list; `next` also links free nodes */
+	uint32_t epoch;      /* the list's when it was given */
 };
 
 struct list {
 	uint32_t first, last; /* node + 1; 0: none, so that untouched memory is an empty list */
 	uint32_t count;
+	uint32_t epoch; /* counts replacements */
 };
 
 struct interface {
@@ -35,7 +37,6 @@ struct sl_allowed_ips {
 	struct list *lists; /* by peer slot; address space, touched when used */
 	uint32_t max_peers;
 	struct interface ifs[SL_IF_MAX];
-	uint16_t open_if; /* between begin and commit */
 };
 
 /* The route table asks for the owner of a prefix that a connected or static route has let go of. */
@@ -74,7 +75,6 @@ sl_allowed_ips_create(struct sl_allowed_ips **out, uint32_t max_peers, struct sl
 	sl_prefix_index_init(&a->index, seed);
 	a->max_peers = max_peers;
 	a->free_first = NONE;
-	a->open_if = SL_IF_NONE;
 	a->rib = rib;
 	sl_rib_set_allowed_source(rib, owner_as_route, a);
 	*out = a;
@@ -130,33 +130,13 @@ sl_allowed_ips_detach(struct sl_allowed_ips *a, uint16_t wg_if)
 	a->ifs[wg_if] = (struct interface){0};
 }
 
-void
-sl_allowed_ips_begin(struct sl_allowed_ips *a, uint16_t wg_if)
-{
-	a->open_if = wg_if;
-	sl_lpm_begin(a->ifs[wg_if].cryptokey);
-	if (a->ifs[wg_if].routes)
-		sl_rib_begin(a->rib);
-}
-
-void
-sl_allowed_ips_commit(struct sl_allowed_ips *a)
-{
-	const struct interface *ifp = &a->ifs[a->open_if];
-
-	/* The source check is ready before packets are routed to the peer. */
-	sl_lpm_commit(ifp->cryptokey);
-	if (ifp->routes)
-		sl_rib_commit(a->rib);
-	a->open_if = SL_IF_NONE;
-}
-
 static void
 list_append(struct sl_allowed_ips *a, uint32_t peer, uint32_t n)
 {
 	struct list *list = &a->lists[peer];
 
 	a->nodes[n].peer = peer;
+	a->nodes[n].epoch = list->epoch;
 	a->nodes[n].next = 0;
 	a->nodes[n].prev = list->last;
 	if (list->last)
@@ -265,14 +245,13 @@ sl_allowed_ips_add(struct sl_allowed_ips *a, uint16_t wg_if, uint32_t peer, cons
 	if (n == NONE)
 		return add_new(a, wg_if, peer, &masked);
 	owner = a->nodes[n].peer;
-	if (owner == peer)
-		return 0;
-	rc = publish(a, wg_if, &masked, peer);
+	rc = owner == peer ? 0 : publish(a, wg_if, &masked, peer);
 	if (rc != 0)
 		return rc;
+	/* to the end of the list in either case: what was not given again since a replacement began stands first */
 	list_remove(a, n);
 	list_append(a, peer, n);
-	if (taken_from)
+	if (taken_from && owner != peer)
 		*taken_from = owner;
 	return 0;
 }
@@ -313,6 +292,26 @@ sl_allowed_ips_remove_all(struct sl_allowed_ips *a, uint32_t peer)
 	return removed;
 }
 
+void
+sl_allowed_ips_replace_begin(struct sl_allowed_ips *a, uint32_t peer)
+{
+	a->lists[peer].epoch++;
+}
+
+bool
+sl_allowed_ips_replace_end(struct sl_allowed_ips *a, uint32_t peer, uint32_t budget)
+{
+	const struct list *list = &a->lists[peer];
+
+	while (list->first && a->nodes[list->first - 1].epoch != list->epoch) {
+		if (budget-- == 0)
+			return false;
+		if (remove_node(a, list->first - 1) != 0)
+			return true;
+	}
+	return true;
+}
+
 uint32_t
 sl_allowed_ips_owner(const struct sl_allowed_ips *a, uint16_t wg_if, const struct sl_prefix *prefix)
 {
@@ -339,7 +338,7 @@ sl_allowed_ips_next(const struct sl_allowed_ips *a, uint32_t peer, uint32_t *cur
 	/* 0 begins; a node + 1 continues there; the end is marked so that it is not taken for a beginning */
 	uint32_t at = *cursor == 0 ? a->lists[peer].first : *cursor;
 
-	if (at == 0 || at == UINT32_MAX)
+	if (at == 0 || at == UINT32_MAX || a->nodes[at - 1].peer != peer)
 		return false;
 	*prefix = a->nodes[at - 1].key.prefix;
 	*cursor = a->nodes[at - 1].next ? a->nodes[at - 1].next : UINT32_MAX;

@@ -32,11 +32,11 @@ void sl_allowed_ips_attach(struct sl_allowed_ips *a, uint16_t wg_if, struct sl_l
 void sl_allowed_ips_detach(struct sl_allowed_ips *a, uint16_t wg_if);
 
 /*
- * Changes between begin and commit become visible to workers at once: a peer's new set takes the place of the old
- * without a gap. Not nested; add and remove outside of it are published one by one. wg_if is the only interface changed.
+ * A new set in place of a peer's old one, without a gap for what is in both: begin, then add the new set, then end
+ * takes away what was not added again, at most `budget` prefixes a call. end returns whether it is done.
  */
-void sl_allowed_ips_begin(struct sl_allowed_ips *a, uint16_t wg_if);
-void sl_allowed_ips_commit(struct sl_allowed_ips *a);
+void sl_allowed_ips_replace_begin(struct sl_allowed_ips *a, uint32_t peer);
+bool sl_allowed_ips_replace_end(struct sl_allowed_ips *a, uint32_t peer, uint32_t budget);
 
 /*
  * Gives the prefix (host bits are masked) to `peer`, taking it from whoever has it on that interface (protocol.md 44).
@@ -55,7 +55,7 @@ uint32_t sl_allowed_ips_count(const struct sl_allowed_ips *a, uint32_t peer);
 uint32_t sl_allowed_ips_total(const struct sl_allowed_ips *a);
 
 /*
- * A peer's prefixes in the order they were given. *cursor is 0 at first; false when there are no more. Valid as long as
- * the peer's list does not change.
+ * A peer's prefixes in the order they were given. *cursor is 0 at first; false when there are no more. Where the list
+ * changes between two calls, prefixes may be left out or come twice.
  */
 bool sl_allowed_ips_next(const struct sl_allowed_ips *a, uint32_t peer, uint32_t *cursor, struct sl_prefix *prefix);

@@ -169,22 +169,29 @@ Test(allowed_ips, a_next_hop_number_rests_until_readers_let_go)
 	cr_expect_eq(route_of("10.1.0.1"), v1);
 }
 
-Test(allowed_ips, a_new_set_takes_the_place_of_the_old_at_once)
+Test(allowed_ips, a_new_set_takes_the_place_of_the_old_without_a_gap)
 {
-	struct sl_prefix keep = prefix("10.0.0.0/24");
+	struct sl_prefix keep = prefix("10.0.0.0/24"), new = prefix("10.0.2.0/24"), p;
+	uint32_t cursor = 0;
 
 	add(WG0, 7, "10.0.0.0/24");
 	add(WG0, 7, "10.0.1.0/24");
-	sl_allowed_ips_begin(ips, WG0);
-	sl_allowed_ips_remove_all(ips, 7);
-	cr_expect_eq(key_lookup(keys0, "10.0.0.1"), 8, "readers see the old set until commit");
-	cr_expect_eq(sl_allowed_ips_add(ips, WG0, 7, &keep, NULL), 0);
-	cr_expect_eq(key_lookup(keys0, "10.0.1.1"), 8);
-	sl_allowed_ips_commit(ips);
+	add(WG0, 7, "10.0.3.0/24");
+	sl_allowed_ips_replace_begin(ips, 7);
 	cr_expect_eq(key_lookup(keys0, "10.0.0.1"), 8);
-	cr_expect_eq(route_of("10.0.0.1"), SL_ROUTE(SL_ROUTE_PEER, 7));
+	cr_expect_eq(sl_allowed_ips_add(ips, WG0, 7, &new, NULL), 0);
+	cr_expect_eq(sl_allowed_ips_add(ips, WG0, 7, &keep, NULL), 0);
+	cr_expect_eq(key_lookup(keys0, "10.0.0.1"), 8);
+	cr_expect_eq(key_lookup(keys0, "10.0.1.1"), 8);
+	cr_expect_not(sl_allowed_ips_replace_end(ips, 7, 1), "two are to go");
+	cr_expect(sl_allowed_ips_replace_end(ips, 7, 1));
+	cr_expect_eq(key_lookup(keys0, "10.0.0.1"), 8);
+	cr_expect_eq(route_of("10.0.2.1"), SL_ROUTE(SL_ROUTE_PEER, 7));
 	cr_expect_eq(key_lookup(keys0, "10.0.1.1"), 0);
-	cr_expect_eq(route_of("10.0.1.1"), 0);
+	cr_expect_eq(route_of("10.0.3.1"), 0);
+	cr_expect(sl_allowed_ips_next(ips, 7, &cursor, &p) && sl_prefix_equal(&p, &new), "in the order given");
+	cr_expect(sl_allowed_ips_next(ips, 7, &cursor, &p) && sl_prefix_equal(&p, &keep));
+	cr_expect_not(sl_allowed_ips_next(ips, 7, &cursor, &p));
 }
 
 Test(allowed_ips, random_changes_against_a_plain_model_and_down_to_empty)
