@@ -8,6 +8,7 @@
 #include <rte_malloc.h>
 
 #include "dataplane/icmp_limit.h"
+#include "dataplane/outer.h"
 #include "dataplane/reassembly.h"
 #include "dataplane/staged.h"
 
@@ -79,7 +80,8 @@ create_parts(struct sl_worker *w, const struct sl_worker_config *cfg)
 		return -errno;
 	w->icmp_limit = sl_icmp_limit_create(cfg->icmp_seed, cfg->socket);
 	w->reassembly = sl_reassembly_create(cfg->socket);
-	if (!w->icmp_limit || !w->reassembly)
+	w->paths = sl_outer_paths_create(cfg->socket);
+	if (!w->icmp_limit || !w->reassembly || !w->paths)
 		return -ENOMEM;
 	return sl_staged_create(&w->staged, w->dp, cfg->socket);
 }
@@ -136,6 +138,7 @@ sl_worker_destroy(struct sl_worker *w)
 	sl_staged_destroy(w->staged);
 	sl_reassembly_destroy(w->reassembly);
 	sl_icmp_limit_destroy(w->icmp_limit);
+	sl_outer_paths_destroy(w->paths);
 	sl_aead_destroy(w->aead);
 	free_commands(w->commands);
 	for (unsigned i = 0; i < SL_STAGE_COUNT; i++)
