@@ -31,13 +31,14 @@ struct sl_outer_path {
 	uint16_t pad_mtu;        /* inner MTU that padding is clamped to; 0: none */
 	uint8_t depth;           /* seals from here to the port */
 	bool to_port;
-	bool offload;            /* the port fills in the UDP checksum */
+	bool offload;            /* the port can fill in the UDP checksum */
 	struct sl_outer_hop hop;
 	uint32_t mtu;            /* of hop.out_if; UINT32_MAX: no limit */
 	struct rte_ether_hdr ether; /* complete where to_port */
 	struct sl_outer outer;      /* source address included */
 	uint64_t ip_sum;         /* IPv4 header without length, identification and TOS */
-	uint64_t udp_sum;        /* pseudo-header and UDP header without lengths */
+	uint64_t pseudo_sum;     /* pseudo-header without length */
+	uint64_t udp_sum;        /* the same and the UDP header without length */
 	/* SEAL's, within one burst */
 	uint32_t take;           /* packets of the burst */
 	uint64_t next, end;      /* counters reserved and not used yet */
@@ -59,14 +60,16 @@ void sl_outer_paths_destroy(struct sl_outer_paths *p);
 
 /* Sets the source address of a template where it is still to be chosen. False where the interface has none. */
 bool sl_outer_source(struct sl_outer *outer, const struct sl_if *out_if);
-/* Computes ip_sum and udp_sum of a path whose template is complete. */
+/* Computes the sums of a path whose template is complete. */
 void sl_outer_sums(struct sl_outer_path *path);
 
 /*
  * Writes the IP and UDP header of a path into `hdr` (outer.len bytes before the data message), for udp_len bytes of
- * UDP header and payload, which follow and are complete unless the checksum is offloaded. ecn: two bits.
+ * UDP header and payload. The payload is complete behind it, unless the port fills in the UDP checksum (offload).
+ * ecn: two bits.
  */
-void sl_outer_write(const struct sl_outer_path *path, uint8_t *hdr, uint32_t udp_len, uint8_t ecn, uint16_t ip_id);
+void sl_outer_write(const struct sl_outer_path *path, uint8_t *hdr, uint32_t udp_len, uint8_t ecn, uint16_t ip_id,
+	bool offload);
 
 /*
  * Hands on a finished outer packet, data at its IP header, that leaves by hop: sets out_if, out_peer, next_hop and flags, and

@@ -94,6 +94,8 @@ sl_route_lookup_outer_burst(const struct sl_route_table *rt, const struct sl_pee
 	struct sl_lpm_key keys[BURST_MAX];
 
 	assert(n <= BURST_MAX);
+	if (n == 0)
+		return;
 	for (unsigned i = 0; i < n; i++)
 		keys[i] = (struct sl_lpm_key){rt->lpm, dst[i]->bytes, dst[i]->family};
 	sl_lpm_lookup_burst(keys, values, n);

@@ -1,0 +1,464 @@
+/*
+ * Stage ENCAP. In: packets with out_peer set: inner packets, keepalives, outer packets of nested tunnels. Decides per
+ * run of one peer's packets how they leave, all the way to a port's neighbour, before anything is sealed.
+ * Exits: SEAL; ENCAP again (behind packets that waited); ICMP_ERROR; or they wait for a session or a neighbour.
+ */
+#include <rte_prefetch.h>
+
+#include "dataplane/icmp_error.h"
+#include "dataplane/outer.h"
+#include "dataplane/staged.h"
+
+enum verdict {
+	READY,
+	REFUSED,         /* reason */
+	WAIT_SESSION,    /* of `peer` */
+	WAIT_NEIGHBOUR,  /* next_hop on out_if */
+	FIRST_PEER,      /* what waits for `peer` goes first */
+	FIRST_NEIGHBOUR, /* what waits for next_hop on out_if goes first */
+};
+
+struct outcome {
+	enum verdict verdict;
+	enum sl_drop reason;
+	uint32_t peer;
+	uint16_t out_if;
+	struct sl_ip next_hop;
+	struct rte_ether_addr mac; /* READY: of the last hop's neighbour */
+	uint8_t depth;             /* READY: seals to the port */
+};
+
+/* A run of packets of one peer. */
+struct run {
+	struct rte_mbuf **pkts;
+	unsigned n;
+	uint32_t peer;
+	uint16_t own;                /* the peer's interface */
+	struct sl_outer_path *known; /* path of an earlier run in this pass */
+	struct sl_session *session;
+	struct sl_outer outer;
+	struct sl_ip remote;
+	uint32_t route;
+	struct outcome outcome;
+};
+
+struct batch {
+	unsigned n;
+	struct run runs[SL_BURST];
+	bool waits; /* some run of it waits now */
+	/* The last neighbour found: most peers share one. */
+	bool cached;
+	uint16_t cached_if;
+	struct sl_ip cached_ip;
+	struct rte_ether_addr cached_mac;
+};
+
+/* The session to send on, or NULL where there is none that may still be used (protocol.md 24). */
+static struct sl_session *
+usable_session(const struct sl_worker *w, uint32_t slot)
+{
+	uint32_t current = atomic_load_explicit(&w->dp->peers.slots[slot].current, memory_order_acquire);
+	struct sl_session *s;
+
+	if (current == 0 || current > w->dp->sessions.capacity)
+		return NULL;
+	s = &w->dp->sessions.slots[current - 1];
+	if (unlikely(atomic_load_explicit(&s->live, memory_order_acquire) == SL_SESSION_NONE || s->peer != slot))
+		return NULL;
+	/* Written so that a session made after this pass began counts as new. */
+	if (unlikely(w->now >= s->created + SL_REJECT_AFTER_TIME_NS))
+		return NULL;
+	if (unlikely(atomic_load_explicit(&s->send_counter, memory_order_relaxed) >= s->send_limit))
+		return NULL;
+	return s;
+}
+
+static void
+refuse(struct outcome *o, enum sl_drop reason)
+{
+	o->verdict = REFUSED;
+	o->reason = reason;
+}
+
+/* The last hop: the port's neighbour. */
+static void
+judge_neighbour(struct sl_worker *w, struct batch *b, const struct sl_outer_hop *hop, struct outcome *o)
+{
+	const struct sl_neighbour_key key = {&hop->next_hop, hop->out_if->id};
+	enum sl_neighbour_state state;
+
+	o->verdict = READY;
+	if (likely(b->cached && b->cached_if == hop->out_if->id && sl_ip_equal(&b->cached_ip, &hop->next_hop))) {
+		o->mac = b->cached_mac;
+		return;
+	}
+	o->out_if = hop->out_if->id;
+	o->next_hop = hop->next_hop;
+	sl_neighbour_lookup_burst(w->dp->neighbours, &key, &state, &o->mac, 1);
+	if (state == SL_NEIGHBOUR_FAILED) {
+		refuse(o, SL_DROP_NO_NEIGHBOUR);
+	} else if (!sl_neighbour_usable(state)) {
+		o->verdict = WAIT_NEIGHBOUR;
+	} else if (unlikely(sl_staged_has_neighbour(w->staged, o->out_if, &o->next_hop))) {
+		o->verdict = FIRST_NEIGHBOUR;
+	} else {
+		b->cached = true;
+		b->cached_if = o->out_if;
+		b->cached_ip = o->next_hop;
+		b->cached_mac = o->mac;
+	}
+}
+
+/*
+ * A peer on the way: is it there, reachable, with a session and nothing waiting? Fills *outer and returns its session;
+ * NULL with the outcome set if not.
+ */
+static struct sl_session *
+judge_peer(struct sl_worker *w, uint32_t slot, struct sl_outer *outer, struct outcome *o)
+{
+	const struct sl_peer *peer = &w->dp->peers.slots[slot];
+	struct sl_session *s;
+
+	if (unlikely(!atomic_load_explicit(&peer->live, memory_order_acquire))) {
+		refuse(o, SL_DROP_INTERFACE_DOWN);
+		return NULL;
+	}
+	sl_peer_outer_read(peer, outer);
+	if (unlikely(outer->family == SL_AF_NONE)) {
+		refuse(o, SL_DROP_NO_ENDPOINT);
+		return NULL;
+	}
+	o->peer = slot;
+	s = usable_session(w, slot);
+	if (unlikely(s == NULL)) {
+		o->verdict = WAIT_SESSION;
+		return NULL;
+	}
+	if (unlikely(atomic_load_explicit(&peer->staged, memory_order_relaxed) != 0 &&
+		    sl_staged_peer_count(w->staged, slot) > 0)) {
+		o->verdict = FIRST_PEER;
+		return NULL;
+	}
+	o->verdict = READY;
+	return s;
+}
+
+/* Follows a nested tunnel from the peer of `hop` to the port, so that nothing sealed ever has to wait. */
+static void
+judge_chain(struct sl_worker *w, struct batch *b, struct sl_outer_hop hop, struct outcome *o)
+{
+	struct sl_endpoint remote;
+	struct sl_outer outer;
+	enum sl_drop reason;
+
+	for (unsigned depth = 2; hop.peer != SL_PEER_NONE; depth++) {
+		uint32_t slot = hop.peer;
+		uint32_t route;
+
+		if (depth > SL_NESTING_MAX) {
+			refuse(o, SL_DROP_NESTING);
+			return;
+		}
+		if (judge_peer(w, slot, &outer, o) == NULL)
+			return;
+		sl_outer_remote(&outer, &remote);
+		route = sl_route_lookup_outer(&w->dp->routes, &w->dp->peers, &remote.ip, w->dp->peers.slots[slot].wg_if);
+		reason = sl_outer_hop(w->dp, route, &remote.ip, &hop);
+		if (reason == SL_DROP_COUNT && !sl_outer_source(&outer, hop.out_if))
+			reason = SL_DROP_NO_ROUTE;
+		if (reason != SL_DROP_COUNT) {
+			refuse(o, reason);
+			return;
+		}
+		o->depth = (uint8_t)depth;
+	}
+	judge_neighbour(w, b, &hop, o);
+}
+
+/* Facts that sending on the session gives rise to (protocol.md 27). */
+static void
+watch_age(struct sl_worker *w, const struct sl_session *s)
+{
+	bool old = s->initiator && w->now >= s->created + SL_REKEY_AFTER_TIME_NS;
+
+	if (unlikely(old || atomic_load_explicit(&s->send_counter, memory_order_relaxed) > SL_REKEY_AFTER_MESSAGES))
+		sl_peer_raise(&w->dp->peers, s->peer, SL_FACT_REKEY_SEND);
+}
+
+static struct sl_outer_path *
+new_path(struct sl_worker *w, struct run *r, const struct sl_outer_hop *hop)
+{
+	struct sl_outer_path *path = &w->paths->path[w->paths->n];
+	const struct sl_if *own = sl_dataplane_if(w->dp, r->own);
+
+	w->paths->recent[r->peer % SL_OUTER_RECENT] = (uint16_t)w->paths->n++;
+	*path = (struct sl_outer_path){
+		.session = r->session,
+		.peer = r->peer,
+		.pad_mtu = own ? own->mtu : 0,
+		.depth = r->outcome.depth,
+		.to_port = hop->peer == SL_PEER_NONE,
+		.hop = *hop,
+		.mtu = hop->out_if->mtu ? hop->out_if->mtu : UINT32_MAX,
+		.outer = r->outer,
+	};
+	if (path->to_port) {
+		bool v4 = r->outer.family == SL_AF_INET;
+
+		path->offload = v4 ? hop->out_if->tx_udp_csum4 : hop->out_if->tx_udp_csum6;
+		path->ether = (struct rte_ether_hdr){
+			.dst_addr = r->outcome.mac,
+			.src_addr = hop->out_if->mac,
+			.ether_type = rte_cpu_to_be_16(v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6),
+		};
+	}
+	sl_outer_sums(path);
+	return path;
+}
+
+/* Finds the way of a run whose session is known; the run's path is set where the outcome is READY. */
+static void
+find_way(struct sl_worker *w, struct batch *b, struct run *r)
+{
+	struct sl_outer_hop hop;
+	enum sl_drop reason;
+
+	reason = sl_outer_hop(w->dp, r->route, &r->remote, &hop);
+	if (likely(reason == SL_DROP_COUNT) && unlikely(!sl_outer_source(&r->outer, hop.out_if)))
+		reason = SL_DROP_NO_ROUTE;
+	if (unlikely(reason != SL_DROP_COUNT)) {
+		refuse(&r->outcome, reason);
+		return;
+	}
+	r->outcome.depth = 1;
+	judge_chain(w, b, hop, &r->outcome);
+	if (likely(r->outcome.verdict == READY && w->paths->n < SL_VECTOR)) {
+		r->known = new_path(w, r, &hop);
+		watch_age(w, r->session);
+	} else if (r->outcome.verdict == READY) {
+		refuse(&r->outcome, SL_DROP_STAGE_FULL);
+	}
+}
+
+/* --- what becomes of a run --- */
+
+static void
+wait_session(struct sl_worker *w, const struct run *r)
+{
+	sl_peer_raise(&w->dp->peers, r->outcome.peer, SL_FACT_NEED_SESSION);
+	for (unsigned i = 0; i < r->n; i++) {
+		const struct sl_packet *p = sl_packet(r->pkts[i]);
+
+		if (unlikely(p->sealed || p->flags & SL_PKT_KEEPALIVE))
+			sl_worker_drop(w, r->pkts[i], SL_DROP_STAGED_GIVEN_UP);
+		else
+			sl_staged_add_peer(w, r->pkts[i], r->outcome.peer);
+	}
+}
+
+static void
+wait_neighbour(struct sl_worker *w, const struct run *r)
+{
+	for (unsigned i = 0; i < r->n; i++) {
+		if (unlikely(sl_packet(r->pkts[i])->sealed))
+			sl_worker_drop(w, r->pkts[i], SL_DROP_NO_NEIGHBOUR);
+		else
+			sl_staged_add_neighbour(w, r->pkts[i], r->outcome.out_if, &r->outcome.next_hop);
+	}
+}
+
+static void
+drop_run(struct sl_worker *w, const struct run *r)
+{
+	enum sl_drop reason = r->outcome.reason;
+	bool tell = reason == SL_DROP_NO_ENDPOINT || reason == SL_DROP_NO_ROUTE || reason == SL_DROP_NO_PEER ||
+		reason == SL_DROP_NO_NEIGHBOUR;
+
+	for (unsigned i = 0; i < r->n; i++) {
+		if (tell)
+			sl_icmp_reject(w, r->pkts[i], reason, SL_ICMP_HOST_UNREACHABLE, 0);
+		else
+			sl_worker_drop(w, r->pkts[i], reason);
+	}
+}
+
+static void
+send_run(struct sl_worker *w, const struct run *r)
+{
+	uint16_t path = (uint16_t)(r->known - w->paths->path);
+	unsigned deepest = SL_NESTING_MAX - r->known->depth;
+
+	for (unsigned i = 0; i < r->n; i++) {
+		struct sl_packet *p = sl_packet(r->pkts[i]);
+
+		if (unlikely(p->nesting > deepest)) {
+			sl_worker_drop(w, r->pkts[i], SL_DROP_NESTING);
+			continue;
+		}
+		p->path = path;
+		sl_worker_enqueue(w, SL_STAGE_SEAL, r->pkts[i]);
+	}
+}
+
+/*
+ * Whether an earlier run of the same peer in this batch has begun to wait, while control made the way free in between:
+ * this run then may not pass it.
+ */
+static bool
+would_overtake(const struct batch *b, const struct run *r)
+{
+	for (const struct run *e = b->runs; e < r; e++)
+		if (e->peer == r->peer && (e->outcome.verdict == WAIT_SESSION || e->outcome.verdict == WAIT_NEIGHBOUR))
+			return true;
+	return false;
+}
+
+/* Returns false where older packets have to go first: they are then in ENCAP's next vector, and the run is untouched. */
+static bool
+dispose(struct sl_worker *w, struct batch *b, const struct run *r)
+{
+	struct rte_mbuf *waiting[SL_MAX_STAGED_PACKETS];
+	unsigned n;
+
+	switch (r->outcome.verdict) {
+	case READY:
+		if (unlikely(b->waits && would_overtake(b, r)))
+			return false;
+		send_run(w, r);
+		return true;
+	case REFUSED:
+		drop_run(w, r);
+		return true;
+	case WAIT_SESSION:
+		wait_session(w, r);
+		b->waits = true;
+		return true;
+	case WAIT_NEIGHBOUR:
+		wait_neighbour(w, r);
+		b->waits = true;
+		return true;
+	case FIRST_NEIGHBOUR:
+		sl_staged_release_neighbour(w, r->outcome.out_if, &r->outcome.next_hop);
+		return false;
+	case FIRST_PEER:
+		n = sl_staged_take_peer(w, r->outcome.peer, waiting);
+		for (unsigned i = 0; i < n; i++)
+			sl_worker_enqueue(w, SL_STAGE_ENCAP, waiting[i]);
+		return false;
+	}
+	return true;
+}
+
+/* --- a batch of runs --- */
+
+/* Cuts the packets into runs; returns how many packets the batch took. */
+static unsigned
+gather(struct sl_worker *w, struct batch *b, struct rte_mbuf **pkts, unsigned n)
+{
+	unsigned i = 0;
+
+	b->n = 0;
+	while (i < n && b->n < SL_BURST) {
+		struct run *r = &b->runs[b->n++];
+		const struct sl_peer *peer;
+
+		r->pkts = pkts + i;
+		r->peer = sl_packet(pkts[i])->out_peer;
+		r->n = 0;
+		peer = &w->dp->peers.slots[r->peer];
+		rte_prefetch0(peer);
+		rte_prefetch0(peer->outer);
+		rte_prefetch0(&w->dp->peers.lines[w->index][r->peer]);
+		while (i < n && sl_packet(pkts[i])->out_peer == r->peer) {
+			r->n++;
+			i++;
+		}
+	}
+	return i;
+}
+
+static struct sl_outer_path *
+recent_path(const struct sl_worker *w, const struct run *r)
+{
+	unsigned i = w->paths->recent[r->peer % SL_OUTER_RECENT];
+	struct sl_outer_path *path = &w->paths->path[i];
+
+	return i < w->paths->n && path->peer == r->peer && path->session == r->session ? path : NULL;
+}
+
+/* Peers and sessions of all runs, memory accesses overlapped. */
+static void
+judge_peers(struct sl_worker *w, struct batch *b)
+{
+	for (unsigned i = 0; i < b->n; i++) {
+		uint32_t current = atomic_load_explicit(&w->dp->peers.slots[b->runs[i].peer].current, memory_order_relaxed);
+
+		if (likely(current != 0 && current <= w->dp->sessions.capacity)) {
+			const struct sl_session *s = &w->dp->sessions.slots[current - 1];
+
+			rte_prefetch0(s);
+			rte_prefetch0((const char *)s + RTE_CACHE_LINE_SIZE);
+			rte_prefetch0(&s->send_counter);
+		}
+	}
+	for (unsigned i = 0; i < b->n; i++) {
+		struct run *r = &b->runs[i];
+		struct sl_endpoint remote;
+
+		r->own = w->dp->peers.slots[r->peer].wg_if;
+		r->remote = (struct sl_ip){0};
+		r->known = NULL;
+		r->session = judge_peer(w, r->peer, &r->outer, &r->outcome);
+		if (likely(r->session != NULL)) {
+			sl_outer_remote(&r->outer, &remote);
+			r->remote = remote.ip;
+		}
+	}
+}
+
+static void
+find_ways(struct sl_worker *w, struct batch *b)
+{
+	const struct sl_ip *dst[SL_BURST];
+	uint16_t own[SL_BURST];
+	uint32_t routes[SL_BURST];
+
+	for (unsigned i = 0; i < b->n; i++) {
+		dst[i] = &b->runs[i].remote;
+		own[i] = b->runs[i].own;
+	}
+	sl_route_lookup_outer_burst(&w->dp->routes, &w->dp->peers, dst, own, routes, b->n);
+	for (unsigned i = 0; i < b->n; i++) {
+		struct run *r = &b->runs[i];
+
+		if (unlikely(r->session == NULL))
+			continue;
+		r->known = recent_path(w, r);
+		r->route = routes[i];
+		if (r->known == NULL)
+			find_way(w, b, r);
+	}
+}
+
+void
+sl_stage_encap(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
+{
+	struct batch b;
+
+	for (unsigned done = 0; done < n;) {
+		unsigned took = gather(w, &b, pkts + done, n - done);
+
+		b.cached = b.waits = false;
+		judge_peers(w, &b);
+		find_ways(w, &b);
+		for (unsigned i = 0; i < b.n; i++) {
+			if (likely(dispose(w, &b, &b.runs[i])))
+				continue;
+			/* Behind what waited come this run and all that follow, in their order. */
+			for (unsigned k = (unsigned)(b.runs[i].pkts - pkts); k < n; k++)
+				sl_worker_enqueue(w, SL_STAGE_ENCAP, pkts[k]);
+			return;
+		}
+		done += took;
+	}
+}

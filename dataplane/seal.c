@@ -1,0 +1,277 @@
+/*
+ * Stage SEAL. In: packets from ENCAP, each with a path that has been checked to its end.
+ * Exits: TX (complete frame), FRAGMENT (outer packet above the port's MTU, and what comes behind it), ENCAP (nested); back to
+ * waiting where the session's counters ran out.
+ *
+ * Counters are reserved after every check, with one atomic add per burst and session, for packets that leave in
+ * the same pass: what is numbered never waits (protocol.md 42).
+ */
+#include "dataplane/ip.h"
+#include "dataplane/outer.h"
+#include "dataplane/staged.h"
+
+/* Workers may each add a burst to a counter that has just reached its limit: it must not come round to 0. */
+static_assert(SL_WORKERS_MAX * SL_BURST <= UINT64_MAX - SL_REJECT_AFTER_MESSAGES, "send counters cannot wrap");
+
+struct burst {
+	unsigned n;
+	struct rte_mbuf *pkts[SL_BURST];
+	uint8_t ecn[SL_BURST];
+	uint8_t pad[SL_BURST];
+	unsigned n_paths;
+	struct sl_outer_path *paths[SL_BURST]; /* of this burst, each once */
+	struct sl_aead_job jobs[SL_BURST];
+};
+
+static inline struct sl_outer_path *
+path_of(const struct sl_worker *w, struct rte_mbuf *m)
+{
+	return &w->paths->path[sl_packet(m)->path];
+}
+
+/* Zeros behind a plaintext of len bytes (protocol.md 38). */
+static inline uint32_t
+padding(uint32_t len, uint32_t mtu)
+{
+	uint32_t padded;
+
+	if (mtu != 0 && len > mtu)
+		len %= mtu;
+	padded = RTE_ALIGN_CEIL(len, SL_PADDING_MULTIPLE);
+	if (mtu != 0 && padded > mtu)
+		padded = mtu;
+	return padded - len;
+}
+
+/* The ECN bits of the outer header: the inner ones, but CE becomes ECT(0) (protocol.md 39). */
+static inline uint8_t
+outer_ecn(const struct rte_mbuf *m)
+{
+	const uint8_t *h = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint8_t ecn;
+
+	if (unlikely(m->data_len < 2))
+		return 0;
+	ecn = (h[0] >> 4 == 4 ? h[1] : h[1] >> 4) & SL_IP_ECN_MASK;
+	return ecn == SL_IP_ECN_CE ? SL_IP_ECN_ECT0 : ecn;
+}
+
+/* Room before and behind the plaintext. SL_DROP_COUNT, or why there is none. */
+static enum sl_drop
+make_room(struct rte_mbuf *m, uint16_t head, uint32_t tail)
+{
+	uint16_t have = rte_pktmbuf_headroom(m);
+	uint32_t shift = have < head ? head - have : 0;
+
+	if (likely(shift == 0))
+		return likely(rte_pktmbuf_tailroom(m) >= tail) ? SL_DROP_COUNT : SL_DROP_OVERSIZED;
+	if (rte_pktmbuf_tailroom(m) < shift + tail || !sl_packet_make_headroom(m, head))
+		return SL_DROP_NO_HEADROOM;
+	return SL_DROP_COUNT;
+}
+
+/* Everything that can go wrong with the packet itself. Returns the packet to go on with, or NULL: dropped. */
+static struct rte_mbuf *
+prepare(struct sl_worker *w, struct burst *b, struct rte_mbuf *m)
+{
+	const struct sl_outer_path *path = path_of(w, m);
+	uint32_t total, pad;
+	enum sl_drop reason = SL_DROP_COUNT;
+
+	if (unlikely(m->nb_segs > 1)) {
+		struct rte_mbuf *one = sl_packet_linearize(m, w->dp->jumbo);
+
+		if (one == NULL) {
+			sl_worker_drop(w, m, SL_DROP_OVERSIZED);
+			return NULL;
+		}
+		m = one;
+	}
+	pad = padding(m->pkt_len, path->pad_mtu);
+	total = path->outer.len + SL_DATA_OVERHEAD + m->pkt_len + pad;
+	if (unlikely(total > UINT16_MAX))
+		reason = SL_DROP_OVERSIZED;
+	else
+		reason = make_room(m, RTE_ETHER_HDR_LEN + path->outer.len + sizeof(struct sl_msg_data), pad + SL_TAG_LEN);
+	if (unlikely(reason != SL_DROP_COUNT)) {
+		sl_worker_drop(w, m, reason);
+		return NULL;
+	}
+	b->pad[b->n] = (uint8_t)pad;
+	b->ecn[b->n] = outer_ecn(m);
+	return m;
+}
+
+static void
+collect(struct sl_worker *w, struct burst *b, struct rte_mbuf **pkts, unsigned n)
+{
+	b->n = 0;
+	b->n_paths = 0;
+	for (unsigned i = 0; i < n; i++) {
+		struct rte_mbuf *m = prepare(w, b, pkts[i]);
+		struct sl_outer_path *path;
+
+		if (unlikely(m == NULL))
+			continue;
+		path = path_of(w, m);
+		if (path->take++ == 0)
+			b->paths[b->n_paths++] = path;
+		b->pkts[b->n++] = m;
+	}
+}
+
+/* Takes counters for the path's packets of this burst: next..end-1, fewer than asked for at the session's limit. */
+static void
+reserve(struct sl_outer_path *path)
+{
+	struct sl_session *s = path->session;
+	uint64_t base = atomic_load_explicit(&s->send_counter, memory_order_relaxed);
+
+	if (likely(base < s->send_limit))
+		base = atomic_fetch_add_explicit(&s->send_counter, path->take, memory_order_relaxed);
+	path->next = base;
+	path->end = base < s->send_limit ? base + RTE_MIN(s->send_limit - base, (uint64_t)path->take) : base;
+	path->take = 0;
+	path->bytes = 0;
+	path->data = false;
+}
+
+/* The session has no counter left for this packet: it waits for the next session. */
+static void
+restage(struct sl_worker *w, struct rte_mbuf *m, uint32_t peer)
+{
+	const struct sl_packet *p = sl_packet(m);
+
+	sl_peer_raise(&w->dp->peers, peer, SL_FACT_NEED_SESSION);
+	if (p->sealed || p->flags & SL_PKT_KEEPALIVE)
+		sl_worker_drop(w, m, SL_DROP_STAGED_GIVEN_UP);
+	else
+		sl_staged_add_peer(w, m, peer);
+}
+
+/* Pads the plaintext, leaves room for the tag, writes the data message's header before it. */
+static void
+frame(struct rte_mbuf *m, struct sl_outer_path *path, uint32_t pad, struct sl_aead_job *job)
+{
+	struct sl_msg_data header = {
+		.type = SL_MSG_DATA,
+		.receiver = path->session->remote_index,
+		.counter = path->next++,
+	};
+	uint32_t len = m->pkt_len + pad;
+	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *);
+
+	memset(data + m->pkt_len, 0, pad);
+	path->bytes += len + SL_DATA_OVERHEAD;
+	path->data |= m->pkt_len > 0;
+	*job = (struct sl_aead_job){
+		.key = path->session->send_key,
+		.counter = header.counter,
+		.src = data,
+		.dst = data,
+		.tag = data + len,
+		.len = len,
+	};
+	m->data_off -= sizeof(header);
+	m->data_len = (uint16_t)(len + SL_DATA_OVERHEAD);
+	m->pkt_len = m->data_len;
+	memcpy(data - sizeof(header), &header, sizeof(header));
+}
+
+/* Numbers and frames the packets; those beyond the session's limit leave the burst. */
+static void
+number(struct sl_worker *w, struct burst *b)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		struct rte_mbuf *m = b->pkts[i];
+		struct sl_outer_path *path = path_of(w, m);
+
+		if (unlikely(path->next == path->end)) {
+			restage(w, m, path->peer);
+			continue;
+		}
+		frame(m, path, b->pad[i], &b->jobs[kept]);
+		b->ecn[kept] = b->ecn[i];
+		b->pkts[kept++] = m;
+	}
+	b->n = kept;
+}
+
+static void
+to_port(struct sl_worker *w, struct rte_mbuf *m, const struct sl_outer_path *path, bool whole)
+{
+	struct sl_packet *p = sl_packet(m);
+	struct rte_ether_hdr *ether;
+
+	p->out_if = path->hop.out_if->id;
+	p->out_peer = SL_PEER_NONE;
+	if (unlikely(!whole)) {
+		p->flags = SL_PKT_LOCAL | SL_PKT_OUTER | SL_PKT_FRAGMENT_OK;
+		p->next_hop = path->hop.next_hop;
+		p->next_mac = path->ether.dst_addr;
+		p->resolved = 1;
+		sl_worker_enqueue(w, SL_STAGE_FRAGMENT, m);
+		return;
+	}
+	ether = (struct rte_ether_hdr *)rte_pktmbuf_prepend(m, RTE_ETHER_HDR_LEN);
+	memcpy(ether, &path->ether, sizeof(*ether));
+	sl_worker_enqueue(w, SL_STAGE_TX, m);
+}
+
+/* Outer headers, and off. */
+static void
+send_out(struct sl_worker *w, struct rte_mbuf *m, const struct sl_outer_path *path, uint8_t ecn)
+{
+	bool v4 = path->outer.family == SL_AF_INET;
+	uint32_t udp_len = m->pkt_len + SL_UDP_HDR_LEN;
+	bool whole = path->outer.len + m->pkt_len <= path->mtu && w->stages[SL_STAGE_FRAGMENT]->n == 0;
+	bool offload = path->offload && whole;
+	uint8_t *hdr = (uint8_t *)rte_pktmbuf_prepend(m, path->outer.len);
+
+	sl_outer_write(path, hdr, udp_len, ecn, v4 ? w->ip_id++ : 0, offload);
+	sl_packet(m)->sealed = 1;
+	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+	if (offload) {
+		m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM | (v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
+		m->l2_len = RTE_ETHER_HDR_LEN;
+		m->l3_len = path->outer.len - SL_UDP_HDR_LEN;
+	}
+	if (likely(path->to_port))
+		to_port(w, m, path, whole);
+	else
+		sl_outer_forward(w, m, &path->hop, path->mtu);
+}
+
+/* What control learns of the sending: stamps and bytes, and that there is traffic at a peer it does not watch. */
+static void
+stamp(struct sl_worker *w, const struct sl_outer_path *path)
+{
+	struct sl_peers *peers = &w->dp->peers;
+
+	if (unlikely(path->bytes == 0))
+		return;
+	sl_peer_stamp_sent(peers, w->index, path->peer, w->now, path->bytes, path->data);
+	if (!atomic_load_explicit(&peers->slots[path->peer].watched, memory_order_relaxed))
+		sl_peer_raise(peers, path->peer, SL_FACT_ACTIVE);
+}
+
+void
+sl_stage_seal(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
+{
+	struct burst b;
+
+	for (unsigned done = 0; done < n; done += SL_BURST) {
+		collect(w, &b, pkts + done, RTE_MIN(n - done, (unsigned)SL_BURST));
+		for (unsigned i = 0; i < b.n_paths; i++)
+			reserve(b.paths[i]);
+		number(w, &b);
+		sl_aead_seal_batch(w->aead, b.jobs, b.n);
+		for (unsigned i = 0; i < b.n; i++)
+			send_out(w, b.pkts[i], path_of(w, b.pkts[i]), b.ecn[i]);
+		for (unsigned i = 0; i < b.n_paths; i++)
+			stamp(w, b.paths[i]);
+	}
+	w->paths->n = 0;
+}
