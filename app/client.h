@@ -1,0 +1,13 @@
+/*
+ * The client side of a running gateway's socket: finds it, asks one question,
+ * reads the whole answer. Main thread of a client command.
+ */
+#pragma once
+
+#include <stddef.h>
+
+/*
+ * Asks the gateway of that name (NULL: the only one that runs) and returns the answer, NUL-terminated, to be freed;
+ * *len gets its length. NULL after one line on stderr saying what is wrong and what to do.
+ */
+char *sl_client_ask(const char *command, const char *name, const char *request, size_t *len);

@@ -1,0 +1,119 @@
+/* sluice show: state and counters of a running gateway. */
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/client.h"
+#include "app/commands.h"
+#include "app/show_text.h"
+#include "app/usage.h"
+
+static const char help[] =
+	"Usage: sluice show [WHAT] [--json] [-n NAME]\n"
+	"\n"
+	"Shows a running gateway. Without WHAT: its interfaces and peers, as `wg show` does.\n"
+	"\n"
+	"WHAT is one of\n"
+	"  interface  WireGuard interfaces, with their handshakes by outcome\n"
+	"  peers      peers, with endpoint, traffic, latest handshake and why the last one failed\n"
+	"  ports      ports, with addresses and device counters\n"
+	"  routes     connected and static routes\n"
+	"  workers    worker cores: packets in and out, busy share, packet buffers\n"
+	"  drops      dropped packets by reason\n"
+	"  stages     packets, bursts and cycles of each stage of the packet path\n"
+	"  all        everything\n"
+	"\n"
+	"Options:\n"
+	"  -j, --json       as JSON, integers in bytes, packets, nanoseconds\n"
+	"  -n, --name NAME  the gateway; by default the only one that runs\n"
+	"  -h, --help       this text\n"
+	"  -V, --version    the version\n";
+
+static const struct option options[] = {
+	{"json", no_argument, NULL, 'j'},
+	{"name", required_argument, NULL, 'n'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
+};
+
+static const char *const whats[] = {
+	"interface", "peers", "ports", "routes", "workers", "drops", "stages", "all"};
+
+static bool
+is_what(const char *what)
+{
+	for (size_t i = 0; i < sizeof(whats) / sizeof(whats[0]); i++) {
+		if (strcmp(what, whats[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+print(const char *answer, size_t len, bool as_json)
+{
+	json_error_t error;
+	json_t *root;
+	const char *refused;
+
+	if (as_json && strncmp(answer, "{\"error\"", 8) != 0) {
+		fwrite(answer, 1, len, stdout);
+		return fflush(stdout) == 0 ? SL_EXIT_DONE : SL_EXIT_FAILED;
+	}
+	root = json_loadb(answer, len, 0, &error);
+	if (root == NULL) {
+		fprintf(stderr, "sluice show: the gateway's answer is cut off or damaged: %s\n", error.text);
+		return SL_EXIT_FAILED;
+	}
+	refused = json_string_value(json_object_get(root, "error"));
+	if (refused)
+		fprintf(stderr, "sluice show: %s\n", refused);
+	else
+		sl_show_text(root, stdout);
+	json_decref(root);
+	return refused ? SL_EXIT_FAILED : SL_EXIT_DONE;
+}
+
+int
+sl_cmd_show(int argc, char **argv)
+{
+	const char *name = NULL, *what = "wg";
+	bool as_json = false;
+	char request[64], *answer;
+	size_t len;
+	int opt, code;
+
+	while ((opt = getopt_long(argc, argv, "jn:hV", options, NULL)) != -1) {
+		switch (opt) {
+		case 'j':
+			as_json = true;
+			break;
+		case 'n':
+			name = optarg;
+			break;
+		case 'h':
+			return sl_print_help(help);
+		case 'V':
+			return sl_print_version();
+		default:
+			return SL_EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		what = argv[optind++];
+		if (!is_what(what))
+			return sl_usage_error("show", "there is no `%s` to show", what);
+	}
+	if (optind < argc)
+		return sl_usage_error("show", "takes one WHAT, not also `%s`", argv[optind]);
+	snprintf(request, sizeof(request), "show %s", what);
+	answer = sl_client_ask("show", name, request, &len);
+	if (answer == NULL)
+		return SL_EXIT_FAILED;
+	code = print(answer, len, as_json);
+	free(answer);
+	return code;
+}

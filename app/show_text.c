@@ -1,0 +1,289 @@
+#include "app/show_text.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NSEC_PER_SEC 1000000000LL
+
+struct style {
+	const char *bold, *green, *yellow, *off;
+};
+
+static const struct style plain = {"", "", "", ""};
+static const struct style colour = {"\033[1m", "\033[32m", "\033[33m", "\033[0m"};
+
+static const char *
+text(const json_t *o, const char *key)
+{
+	const char *value = json_string_value(json_object_get(o, key));
+
+	return value ? value : "";
+}
+
+static json_int_t
+number(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+/* "1 minute, 5 seconds", as `wg` says it. */
+static void
+print_duration(json_int_t seconds, FILE *out)
+{
+	static const struct {
+		json_int_t seconds;
+		const char *name;
+	} units[] = {{365 * 86400, "year"}, {86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
+	const char *comma = "";
+
+	if (seconds == 0)
+		fputs("now", out);
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		json_int_t n = seconds / units[i].seconds;
+
+		seconds %= units[i].seconds;
+		if (n == 0)
+			continue;
+		fprintf(out, "%s%lld %s%s", comma, (long long)n, units[i].name, n == 1 ? "" : "s");
+		comma = ", ";
+	}
+}
+
+static void
+print_bytes(json_int_t bytes, FILE *out)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+		value /= 1024;
+		unit++;
+	}
+	fprintf(out, unit ? "%.2f %s" : "%.0f %s", value, units[unit]);
+}
+
+/* "a, b", or a word where there is none. */
+static void
+print_list(const json_t *list, const char *none, FILE *out)
+{
+	size_t i;
+	const json_t *item;
+
+	if (json_array_size(list) == 0)
+		fputs(none, out);
+	json_array_foreach(list, i, item) fprintf(out, "%s%s", i ? ", " : "", json_string_value(item));
+}
+
+static void
+print_interface(const json_t *o, const struct style *s, FILE *out)
+{
+	fprintf(out, "%sinterface%s: %s%s%s\n", s->green, s->off, s->green, text(o, "name"), s->off);
+	if (json_object_get(o, "public-key"))
+		fprintf(out, "  %spublic key%s: %s\n  %sprivate key%s: (hidden)\n", s->bold, s->off, text(o, "public-key"), s->bold,
+			s->off);
+	fprintf(out, "  %slistening port%s: %lld\n  %saddresses%s: ", s->bold, s->off, (long long)number(o, "listen-port"),
+		s->bold, s->off);
+	print_list(json_object_get(o, "addresses"), "(none)", out);
+	fprintf(out, "\n  %smtu%s: %lld\n", s->bold, s->off, (long long)number(o, "mtu"));
+	fprintf(out, "  %speers%s: %lld\n", s->bold, s->off, (long long)number(o, "peers"));
+	if (json_is_true(json_object_get(o, "under-load")))
+		fprintf(out, "  %sunder load%s: cookies are asked for\n", s->bold, s->off);
+}
+
+static void
+print_handshakes(const json_t *o, const struct style *s, FILE *out)
+{
+	const json_t *h = json_object_get(o, "handshakes");
+	const char *key;
+	json_t *value;
+
+	fprintf(out, "  %shandshakes%s: %lld completed; initiations %lld sent, %lld received; responses %lld sent, %lld received; "
+		"cookies %lld sent, %lld received\n",
+		s->bold, s->off, (long long)number(h, "completed"), (long long)number(h, "initiations-sent"),
+		(long long)number(h, "initiations-received"), (long long)number(h, "responses-sent"),
+		(long long)number(h, "responses-received"), (long long)number(h, "cookies-sent"),
+		(long long)number(h, "cookies-received"));
+	json_object_foreach(json_object_get(h, "failures"), key, value)
+		fprintf(out, "  %sfailed handshakes%s: %s %lld\n", s->bold, s->off, key, (long long)json_integer_value(value));
+}
+
+static void
+print_failure(const json_t *o, const struct style *s, FILE *out)
+{
+	const json_t *f = json_object_get(o, "handshake-failure");
+
+	if (f == NULL)
+		return;
+	fprintf(out, "  %slast handshake failure%s: %s (%s), ", s->bold, s->off, text(f, "text"), text(f, "hint"));
+	print_duration(number(f, "ago") / NSEC_PER_SEC, out);
+	fputs(number(f, "ago") >= NSEC_PER_SEC ? " ago\n" : "\n", out);
+}
+
+static void
+print_peer(const json_t *o, const struct style *s, FILE *out)
+{
+	json_int_t handshake = number(o, "latest-handshake") / NSEC_PER_SEC;
+	json_int_t ago = (json_int_t)time(NULL) - handshake;
+
+	fprintf(out, "%speer%s: %s%s%s\n", s->yellow, s->off, s->yellow, text(o, "public-key"), s->off);
+	if (json_object_get(o, "name"))
+		fprintf(out, "  %sname%s: %s\n", s->bold, s->off, text(o, "name"));
+	if (json_is_true(json_object_get(o, "preshared-key")))
+		fprintf(out, "  %spreshared key%s: (hidden)\n", s->bold, s->off);
+	if (json_object_get(o, "endpoint-name"))
+		fprintf(out, "  %sendpoint name%s: %s\n", s->bold, s->off, text(o, "endpoint-name"));
+	if (json_object_get(o, "endpoint"))
+		fprintf(out, "  %sendpoint%s: %s\n", s->bold, s->off, text(o, "endpoint"));
+	fprintf(out, "  %sallowed ips%s: ", s->bold, s->off);
+	print_list(json_object_get(o, "allowed-ips"), "(none)", out);
+	fputc('\n', out);
+	if (handshake) {
+		fprintf(out, "  %slatest handshake%s: ", s->bold, s->off);
+		print_duration(ago > 0 ? ago : 0, out);
+		fputs(ago > 0 ? " ago\n" : "\n", out);
+	}
+	if (number(o, "rx-bytes") || number(o, "tx-bytes")) {
+		fprintf(out, "  %stransfer%s: ", s->bold, s->off);
+		print_bytes(number(o, "rx-bytes"), out);
+		fputs(" received, ", out);
+		print_bytes(number(o, "tx-bytes"), out);
+		fputs(" sent\n", out);
+	}
+	if (number(o, "persistent-keepalive")) {
+		fprintf(out, "  %spersistent keepalive%s: every ", s->bold, s->off);
+		print_duration(number(o, "persistent-keepalive"), out);
+		fputc('\n', out);
+	}
+	print_failure(o, s, out);
+}
+
+static void
+print_port(const json_t *o, const struct style *s, FILE *out)
+{
+	fprintf(out, "%sport%s: %s%s%s\n", s->green, s->off, s->green, text(o, "name"), s->off);
+	fprintf(out, "  %sdevice%s: %s (%s), %s\n", s->bold, s->off, text(o, "device"), text(o, "driver"),
+		json_is_true(json_object_get(o, "up")) ? "up" : "down");
+	fprintf(out, "  %smac%s: %s\n  %smtu%s: %lld\n  %saddresses%s: ", s->bold, s->off, text(o, "mac"), s->bold, s->off,
+		(long long)number(o, "mtu"), s->bold, s->off);
+	print_list(json_object_get(o, "addresses"), "(none)", out);
+	if (json_array_size(json_object_get(o, "gateway"))) {
+		fprintf(out, "\n  %sgateway%s: ", s->bold, s->off);
+		print_list(json_object_get(o, "gateway"), "", out);
+	}
+	fprintf(out, "\n  %squeues%s: %lld receive, %lld transmit\n", s->bold, s->off, (long long)number(o, "rx-queues"),
+		(long long)number(o, "tx-queues"));
+	fprintf(out, "  %sreceived%s: %lld packets, ", s->bold, s->off, (long long)number(o, "rx-packets"));
+	print_bytes(number(o, "rx-bytes"), out);
+	fprintf(out, "; %lld missed, %lld errors, %lld without buffer\n", (long long)number(o, "rx-missed"),
+		(long long)number(o, "rx-errors"), (long long)number(o, "rx-no-buffer"));
+	fprintf(out, "  %ssent%s: %lld packets, ", s->bold, s->off, (long long)number(o, "tx-packets"));
+	print_bytes(number(o, "tx-bytes"), out);
+	fprintf(out, "; %lld errors\n", (long long)number(o, "tx-errors"));
+}
+
+static void
+print_route(const json_t *o, const struct style *s, FILE *out)
+{
+	fputs(text(o, "to"), out);
+	if (json_object_get(o, "via"))
+		fprintf(out, " via %s", text(o, "via"));
+	if (json_object_get(o, "port"))
+		fprintf(out, " port %s", text(o, "port"));
+	if (json_object_get(o, "interface"))
+		fprintf(out, " interface %s", text(o, "interface"));
+	fprintf(out, " %s%s\n", text(o, "source"), json_is_true(json_object_get(o, "active")) ? "" : ", not in use");
+}
+
+static void
+print_worker(const json_t *o, const struct style *s, FILE *out)
+{
+	double busy = (double)number(o, "busy-cycles"), all = busy + (double)number(o, "idle-cycles");
+
+	fprintf(out, "%sworker%s %lld: core %lld, %s, busy %.1f%%\n", s->green, s->off, (long long)number(o, "worker"),
+		(long long)number(o, "core"), text(o, "aead"), all > 0 ? 100 * busy / all : 0.0);
+	fprintf(out, "  %sin%s: %lld received, %lld generated, %lld from control\n", s->bold, s->off,
+		(long long)number(o, "received"), (long long)number(o, "generated"), (long long)number(o, "from-control"));
+	fprintf(out, "  %sout%s: %lld transmitted, %lld dropped, %lld delivered, %lld to control, %lld merged, %lld queued\n",
+		s->bold, s->off, (long long)number(o, "transmitted"), (long long)number(o, "dropped"),
+		(long long)number(o, "delivered"), (long long)number(o, "to-control"), (long long)number(o, "merged"),
+		(long long)number(o, "queued"));
+}
+
+static void
+print_drop(const json_t *o, const struct style *s, FILE *out)
+{
+	fprintf(out, "%12lld  %-20s %s\n", (long long)number(o, "packets"), text(o, "reason"), text(o, "meaning"));
+}
+
+static void
+print_stage(const json_t *o, const struct style *s, FILE *out)
+{
+	double packets = (double)number(o, "packets"), bursts = (double)number(o, "bursts");
+
+	fprintf(out, "%-12s %14lld packets %12lld bursts %8.1f packets/burst %10.0f cycles/packet\n", text(o, "stage"),
+		(long long)number(o, "packets"), (long long)number(o, "bursts"), bursts > 0 ? packets / bursts : 0.0,
+		packets > 0 ? (double)number(o, "cycles") / packets : 0.0);
+}
+
+typedef void (*print_fn)(const json_t *o, const struct style *s, FILE *out);
+
+/* Each object of a list; with `spaced` an empty line between two. */
+static void
+print_all(const json_t *list, print_fn print, const char *none, bool spaced, const struct style *s, FILE *out)
+{
+	const json_t *item;
+	size_t i;
+
+	if (list && json_array_size(list) == 0 && none)
+		fprintf(out, "%s\n", none);
+	json_array_foreach(list, i, item) {
+		if (spaced && i > 0)
+			fputc('\n', out);
+		print(item, s, out);
+	}
+}
+
+/* As `wg show`: each interface, followed by its peers. Where only interfaces were asked for, their handshakes. */
+static void
+print_wireguard(const json_t *root, const struct style *s, FILE *out)
+{
+	const json_t *interfaces = json_object_get(root, "interfaces"), *peers = json_object_get(root, "peers");
+	const json_t *interface, *peer;
+	size_t i, k;
+
+	json_array_foreach(interfaces, i, interface) {
+		if (i > 0)
+			fputc('\n', out);
+		print_interface(interface, s, out);
+		if (peers == NULL)
+			print_handshakes(interface, s, out);
+		json_array_foreach(peers, k, peer) {
+			if (strcmp(text(peer, "interface"), text(interface, "name")) != 0)
+				continue;
+			fputc('\n', out);
+			print_peer(peer, s, out);
+		}
+	}
+	if (interfaces == NULL)
+		print_all(peers, print_peer, "no peers", true, s, out);
+}
+
+void
+sl_show_text(const json_t *root, FILE *out)
+{
+	const struct style *s = isatty(fileno(out)) ? &colour : &plain;
+	const json_t *mbufs = json_object_get(root, "mbufs");
+
+	print_wireguard(root, s, out);
+	print_all(json_object_get(root, "ports"), print_port, "no ports", true, s, out);
+	print_all(json_object_get(root, "routes"), print_route, "no routes", false, s, out);
+	print_all(json_object_get(root, "workers"), print_worker, NULL, false, s, out);
+	if (mbufs)
+		fprintf(out, "%sbuffers%s: %lld in use, %lld at rest\n", s->bold, s->off, (long long)number(mbufs, "in-use"),
+			(long long)number(mbufs, "baseline"));
+	print_all(json_object_get(root, "drops"), print_drop, "nothing was dropped", false, s, out);
+	print_all(json_object_get(root, "stages"), print_stage, NULL, false, s, out);
+}

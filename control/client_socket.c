@@ -1,0 +1,286 @@
+/*
+ * The socket of the client commands, /run/sluice/NAME.sock. A request is one
+ * line, `show WHAT`; the answer is one JSON object, written in slices, and the
+ * end of the connection. An error is {"error": "…"}.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/api_conn.h"
+#include "control/show.h"
+
+#define OBJECTS_PER_SLICE 16
+#define ALLOWED_PER_SLICE 512
+
+enum section {
+	SECTION_GATEWAY,
+	SECTION_INTERFACES,
+	SECTION_PEERS,
+	SECTION_PORTS,
+	SECTION_ROUTES,
+	SECTION_WORKERS,
+	SECTION_MBUFS,
+	SECTION_DROPS,
+	SECTION_STAGES,
+	SECTION_COUNT
+};
+
+static const char *const section_names[SECTION_COUNT] = {
+	"gateway", "interfaces", "peers", "ports", "routes", "workers", "mbufs", "drops", "stages"};
+
+#define BIT(section) (1u << SECTION_##section)
+
+static const struct {
+	const char *what;
+	unsigned sections;
+} requests[] = {
+	{"all", BIT(COUNT) - 1},
+	{"wg", BIT(GATEWAY) | BIT(INTERFACES) | BIT(PEERS)},
+	{"interface", BIT(INTERFACES)},
+	{"peers", BIT(PEERS)},
+	{"ports", BIT(PORTS)},
+	{"routes", BIT(ROUTES)},
+	{"workers", BIT(WORKERS) | BIT(MBUFS)},
+	{"drops", BIT(DROPS)},
+	{"stages", BIT(STAGES)},
+};
+
+struct client_state {
+	bool showing;
+	unsigned left;        /* bits of sections not yet written */
+	unsigned section;     /* being written; SECTION_COUNT: none */
+	bool any_section, any_object;
+	uint32_t at;          /* place within the section */
+	struct sl_proto_cursor cursor;
+	struct sl_proto_peer *peer; /* whose allowed IPs are being written */
+	uint32_t peer_slot, allowed_cursor;
+	bool any_allowed;
+};
+
+/* Writes an object as an element of the section's array. open: the closing brace is left out. */
+static void
+write_object(struct sl_api_conn *c, struct client_state *s, json_t *object, bool open)
+{
+	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+
+	json_decref(object);
+	if (text == NULL) {
+		c->dead = true;
+		return;
+	}
+	if (s->any_object)
+		sl_api_write(c, ",\n", 2);
+	sl_api_write(c, text, strlen(text) - open);
+	s->any_object = true;
+	free(text);
+}
+
+/* Goes on with a peer's allowed IPs, and closes its object after the last. */
+static void
+write_allowed_ips(struct sl_api_conn *c, struct client_state *s)
+{
+	bool end = sl_proto_peer_at(c->gateway->proto, s->peer_slot) != s->peer;
+	char text[SL_PREFIX_STRLEN];
+	struct sl_prefix p;
+
+	for (unsigned i = 0; i < ALLOWED_PER_SLICE && !end; i++) {
+		end = !sl_allowed_ips_next(c->gateway->allowed, s->peer_slot, &s->allowed_cursor, &p);
+		if (end)
+			break;
+		sl_api_printf(c, "%s\"%s\"", s->any_allowed ? "," : "", sl_prefix_format(&p, text));
+		s->any_allowed = true;
+	}
+	if (end) {
+		sl_api_write(c, "]}", 2);
+		s->peer = NULL;
+	}
+}
+
+static bool
+next_peer(struct sl_api_conn *c, struct client_state *s)
+{
+	struct sl_proto_peer *peer = NULL;
+
+	if (s->peer) {
+		write_allowed_ips(c, s);
+		return true;
+	}
+	while (peer == NULL) {
+		if (s->cursor.ifp == NULL) {
+			/* interfaces in the order of their ids */
+			while (s->at < SL_IF_MAX &&
+				(c->gateway->ifs[s->at] == NULL || c->gateway->ifs[s->at]->kind != SL_IF_WIREGUARD))
+				s->at++;
+			if (s->at == SL_IF_MAX)
+				return false;
+			sl_proto_cursor_open(&s->cursor, c->gateway->ifs[s->at++]->proto);
+		}
+		peer = sl_proto_cursor_next(&s->cursor);
+		if (peer == NULL)
+			sl_proto_cursor_close(&s->cursor);
+	}
+	write_object(c, s, sl_show_peer(c->gateway, peer), true);
+	sl_api_printf(c, ",\"allowed-ips\":[");
+	s->peer = peer;
+	s->peer_slot = peer->slot;
+	s->allowed_cursor = 0;
+	s->any_allowed = false;
+	return true;
+}
+
+static bool
+next_if(struct sl_api_conn *c, struct client_state *s, enum sl_if_kind kind)
+{
+	struct sl_gateway_if *gi;
+
+	while (s->at < SL_IF_MAX && (c->gateway->ifs[s->at] == NULL || c->gateway->ifs[s->at]->kind != kind))
+		s->at++;
+	if (s->at == SL_IF_MAX)
+		return false;
+	gi = c->gateway->ifs[s->at++];
+	write_object(c, s, kind == SL_IF_PORT ? sl_show_port(gi) : sl_show_interface(gi), false);
+	return true;
+}
+
+static bool
+next_drop(struct sl_api_conn *c, struct client_state *s)
+{
+	json_t *o = NULL;
+
+	while (o == NULL && s->at < SL_DROP_COUNT)
+		o = sl_show_drop(c->gateway, s->at++);
+	if (o)
+		write_object(c, s, o, false);
+	return o != NULL;
+}
+
+static bool
+next_route(struct sl_api_conn *c, struct client_state *s)
+{
+	json_t *o = sl_show_route(c->gateway, &s->at);
+
+	if (o)
+		write_object(c, s, o, false);
+	return o != NULL;
+}
+
+/* Writes the next object of the section; false at its end. */
+static bool
+next_object(struct sl_api_conn *c, struct client_state *s)
+{
+	switch (s->section) {
+	case SECTION_INTERFACES:
+		return next_if(c, s, SL_IF_WIREGUARD);
+	case SECTION_PORTS:
+		return next_if(c, s, SL_IF_PORT);
+	case SECTION_PEERS:
+		return next_peer(c, s);
+	case SECTION_ROUTES:
+		return next_route(c, s);
+	case SECTION_DROPS:
+		return next_drop(c, s);
+	case SECTION_WORKERS:
+		if (s->at == c->gateway->dp->n_workers)
+			return false;
+		write_object(c, s, sl_show_worker(c->gateway, (uint16_t)s->at++), false);
+		return true;
+	case SECTION_STAGES:
+		if (s->at == SL_STAGE_COUNT)
+			return false;
+		write_object(c, s, sl_show_stage(c->gateway, s->at++), false);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The gateway and its buffers are one object each, not a list. */
+static bool
+is_single(unsigned section)
+{
+	return section == SECTION_GATEWAY || section == SECTION_MBUFS;
+}
+
+static void
+begin_section(struct sl_api_conn *c, struct client_state *s)
+{
+	s->section = 0;
+	while (!(s->left & 1u << s->section))
+		s->section++;
+	s->left &= ~(1u << s->section);
+	sl_api_printf(c, "%s\n\"%s\":", s->any_section ? "," : "{", section_names[s->section]);
+	s->any_section = true;
+	s->any_object = false;
+	s->at = 0;
+	if (s->section == SECTION_GATEWAY)
+		write_object(c, s, sl_show_gateway(c->gateway), false);
+	else if (s->section == SECTION_MBUFS)
+		write_object(c, s, sl_show_mbufs(c->gateway), false);
+	else
+		sl_api_write(c, "[", 1);
+}
+
+static void
+client_advance(struct sl_api_conn *c)
+{
+	struct client_state *s = c->state;
+
+	for (unsigned i = 0; i < OBJECTS_PER_SLICE; i++) {
+		if (s->section != SECTION_COUNT && next_object(c, s))
+			continue;
+		if (s->section != SECTION_COUNT && !is_single(s->section))
+			sl_api_write(c, "]", 1);
+		s->section = SECTION_COUNT;
+		if (s->left == 0) {
+			sl_api_write(c, "\n}\n", 3);
+			s->showing = false;
+			c->closing = true;
+			return;
+		}
+		begin_section(c, s);
+	}
+}
+
+static bool
+client_line(struct sl_api_conn *c, char *line)
+{
+	struct client_state *s = c->state;
+
+	if (strncmp(line, "show ", 5) == 0) {
+		for (size_t i = 0; i < RTE_DIM(requests); i++) {
+			if (strcmp(line + 5, requests[i].what) != 0)
+				continue;
+			s->left = requests[i].sections;
+			s->section = SECTION_COUNT;
+			s->showing = true;
+			return true;
+		}
+	}
+	sl_api_printf(c, "{\"error\": \"this gateway (version " SL_VERSION ") does not know the request\"}\n");
+	return false;
+}
+
+static bool
+client_busy(const struct sl_api_conn *c)
+{
+	const struct client_state *s = c->state;
+
+	return s->showing;
+}
+
+static void
+client_close(struct sl_api_conn *c)
+{
+	struct client_state *s = c->state;
+
+	sl_proto_cursor_close(&s->cursor);
+}
+
+const struct sl_api_protocol sl_client_protocol = {
+	.state_size = sizeof(struct client_state),
+	.line = client_line,
+	.advance = client_advance,
+	.busy = client_busy,
+	.close = client_close,
+};
