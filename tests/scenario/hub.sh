@@ -147,7 +147,7 @@ hub_psk() {
 
 # flow_receiver NODE PORT COUNT FLOWS SECONDS: a receiver in the background; its tally goes to $LAB_DIR/NODE.PORT.tally.
 flow_receiver() {
-	on "$1" "$TOOLS/flow" recv --port "$2" --count "$3" --flows "$4" --seconds "$5" >"$LAB_DIR/$1.$2.tally" 2>&1 &
+	ip netns exec "$1" "$TOOLS/flow" recv --port "$2" --count "$3" --flows "$4" --seconds "$5" >"$LAB_DIR/$1.$2.tally" 2>&1 &
 	LAB_PID[flow-$1-$2]=$!
 	until_true 5 grep -q listening "$LAB_DIR/$1.$2.tally" || die "flow recv does not listen on $1:$2"
 }

@@ -422,7 +422,7 @@ listening_on() {
 iperf() {
 	local client=$1 server=$2 to=$3 port=5201 pid
 	shift 3
-	on "$server" iperf3 -s -1 -p $port >/dev/null 2>&1 &
+	ip netns exec "$server" iperf3 -s -1 -p $port >/dev/null 2>&1 &
 	pid=$!
 	until_true 5 listening_on "$server" $port || { echo "iperf3 does not listen on $server" >&2; return 1; }
 	timeout 60 ip netns exec "$client" iperf3 -c "$to" -p $port --connect-timeout 5000 -J "$@" >"$LAB_DIR/iperf.json"
@@ -443,14 +443,14 @@ tcp_works() {
 capture_start() {
 	local name=$1 where=$2 iface=$3
 	shift 3
-	on "$where" tcpdump -i "$iface" -n -U --immediate-mode -B 16384 -w "$LAB_DIR/$name.pcap" "$@" \
+	ip netns exec "$where" tcpdump -i "$iface" -n -U --immediate-mode -B 16384 -w "$LAB_DIR/$name.pcap" "$@" \
 		2>"$LAB_DIR/$name.tcpdump" &
 	LAB_PID[tcpdump-$name]=$!
 	until_true 5 grep -q 'listening on' "$LAB_DIR/$name.tcpdump" || die "tcpdump did not start on $where/$iface"
 }
 
 capture_stop() {
-	kill -INT "${LAB_PID[tcpdump-$1]}"
+	kill -TERM "${LAB_PID[tcpdump-$1]}"
 	wait "${LAB_PID[tcpdump-$1]}" 2>/dev/null
 	unset "LAB_PID[tcpdump-$1]"
 }
