@@ -27,8 +27,9 @@ struct sl_icmp_echo_stats {
 struct sl_icmp_echo {
 	struct sl_dataplane *dp;
 	struct sl_control_out out;
-	uint64_t tokens;  /* of the limit, in ns of its refill */
-	uint64_t filled;  /* ns */
+	uint64_t tokens; /* of the limit, in ns of its refill */
+	uint64_t filled; /* ns */
+	uint16_t ip_id;  /* identification of the next IPv4 packet */
 	struct sl_icmp_echo_stats stats;
 };
 
