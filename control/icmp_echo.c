@@ -11,18 +11,18 @@
 
 #define TOKEN_NS  (SL_NSEC_PER_SEC / SL_ICMP_UNREACHABLE_PER_SECOND)
 #define TTL       64
+#define ICMP_HDR  8
 #define QUOTE4    (576 - SL_IP4_HDR_MIN - ICMP_HDR) /* RFC 1812 section 4.3.2.3 */
 #define QUOTE6    (1280 - SL_IP6_HDR_LEN - ICMP_HDR) /* RFC 4443 section 2.4 */
-#define ICMP_HDR  8
 
 /* Type to checksum: the same in both families. */
-struct icmp {
+struct icmp_head {
 	uint16_t type_code; /* memory order */
 	uint16_t checksum;
 	uint32_t rest;
 } __attribute__((packed));
 
-static_assert(sizeof(struct icmp) == ICMP_HDR, "RFC 792, RFC 4443");
+static_assert(sizeof(struct icmp_head) == ICMP_HDR, "RFC 792, RFC 4443");
 
 /* A packet for us, parsed. */
 struct local {
@@ -140,7 +140,7 @@ checksum_ok(const struct rte_mbuf *m, const struct local *l)
 static void
 answer_echo(struct sl_icmp_echo *e, struct rte_mbuf *m, const struct local *l, uint8_t reply_type)
 {
-	struct icmp *icmp = rte_pktmbuf_mtod_offset(m, struct icmp *, l->upper.off);
+	struct icmp_head *icmp = rte_pktmbuf_mtod_offset(m, struct icmp_head *, l->upper.off);
 	uint16_t before = icmp->type_code;
 	uint32_t hdr = header_len(l->info.family);
 	uint8_t tos = l->info.tos;
@@ -159,7 +159,7 @@ static void
 on_icmp(struct sl_icmp_echo *e, struct rte_mbuf *m, const struct local *l)
 {
 	bool v4 = l->info.family == SL_AF_INET;
-	const struct icmp *icmp = rte_pktmbuf_mtod_offset(m, const struct icmp *, l->upper.off);
+	const struct icmp_head *icmp = rte_pktmbuf_mtod_offset(m, const struct icmp_head *, l->upper.off);
 
 	if (l->len < ICMP_HDR || m->data_len < l->upper.off + ICMP_HDR || !checksum_ok(m, l)) {
 		e->stats.invalid++;
@@ -196,7 +196,7 @@ send_unreachable(struct sl_icmp_echo *e, const struct rte_mbuf *m, const struct 
 	struct rte_mbuf *out = e->out.alloc(e->out.ctx);
 	uint8_t copy[QUOTE6];
 	const void *original = rte_pktmbuf_read(m, 0, quote, copy);
-	struct icmp *icmp;
+	struct icmp_head *icmp;
 	char *at;
 
 	at = out ? rte_pktmbuf_append(out, (uint16_t)(hdr + len)) : NULL;
@@ -206,8 +206,8 @@ send_unreachable(struct sl_icmp_echo *e, const struct rte_mbuf *m, const struct 
 		return;
 	}
 	write_header(e, at, &l->dst, &l->src, 0, len);
-	icmp = (struct icmp *)(void *)(at + hdr);
-	*icmp = (struct icmp){
+	icmp = (struct icmp_head *)(void *)(at + hdr);
+	*icmp = (struct icmp_head){
 		.type_code = v4 ? type_code(ICMP_UNREACH, ICMP_UNREACH_PORT) :
 				  type_code(ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT)};
 	memcpy(icmp + 1, original, quote);
