@@ -1,0 +1,135 @@
+/*
+ * Two protocol cores back to back in memory: a virtual clock, a link that
+ * loses, doubles, delays and reorders by a seeded source, and a light data path
+ * in place of the workers (one session lookup, AEAD and replay check per
+ * packet). Everything follows from the seed. One thread. A test reads and
+ * changes the nodes' state as it likes between two calls.
+ */
+#pragma once
+
+#include "control/proto/internal.h"
+
+#define SIM_START      (UINT64_C(1000) * SL_NSEC_PER_SEC) /* boot clock at the beginning */
+#define SIM_WALL       UINT64_C(1700000000)               /* wall clock then, s */
+#define SIM_PORT       51820                              /* of node 0; node 1 has the next */
+#define SIM_MSG_MAX    256                                /* bytes of a message */
+#define SIM_STAGED_MAX SL_MAX_STAGED_PACKETS
+#define SIM_LINES      2 /* one worker, control */
+#define SIM_SESSIONS   1024
+#define SIM_PEERS      64
+#define SIM_MS         SL_NSEC_PER_MSEC
+#define SIM_S          SL_NSEC_PER_SEC
+
+struct sim;
+
+/* What a node did, in order. */
+enum sim_event_kind {
+	SIM_SENT,      /* a message; type and len are set. Also those that the link lost */
+	SIM_KEEPALIVE, /* the core asked for one */
+	SIM_DRAIN,
+	SIM_PURGE,
+	SIM_FAILURE, /* cause in type */
+};
+
+struct sim_event {
+	enum sim_event_kind kind;
+	unsigned node;
+	uint64_t at; /* ns */
+	uint32_t type;
+	size_t len;
+	uint8_t tos;
+	bool has_local; /* the outer header named the source address */
+	struct sl_endpoint to;
+	uint8_t data[SIM_MSG_MAX];
+};
+
+struct sim_node {
+	struct sim *sim;
+	unsigned number;
+	struct sl_peers peers;
+	struct sl_session_table sessions;
+	struct sl_reclaim reclaim;
+	struct rte_rcu_qsbr *rcu;
+	struct sl_proto *core;
+	struct sl_proto_if *ifp;
+	struct sl_proto_peer *peer; /* the other node */
+	uint8_t private_key[SL_KEY_LEN], public_key[SL_KEY_LEN];
+	struct sl_endpoint self;
+	int64_t wall_offset; /* ns on top of the common wall clock */
+	uint32_t cursor;     /* of the facts */
+	uint64_t staged[SIM_STAGED_MAX]; /* payloads that wait, oldest first */
+	unsigned n_staged;
+	uint64_t delivered;  /* payloads received here */
+	uint64_t refused_replays, refused_sessions, refused_tags;
+	uint64_t last_delivered_at;
+	char last_line[SL_FAILURE_LINE_LEN];
+	unsigned n_lines;
+};
+
+struct sim_link {
+	double loss, duplication; /* 0..1 */
+	uint64_t delay_min, delay_max; /* ns */
+	bool cut;                 /* nothing gets through; what is under way still arrives */
+};
+
+typedef void (*sim_fn)(struct sim *sim, void *arg);
+
+struct sim_pending; /* heap of what is under way */
+
+struct sim {
+	uint64_t now;
+	uint64_t seed;
+	struct sl_rng rng;
+	struct sim_node nodes[2];
+	struct sim_link link;
+	struct sim_pending *pending;
+	size_t n_pending, room;
+	uint64_t order;
+	struct sim_event *events;
+	size_t n_events, events_room;
+	bool keep_events; /* off in long runs */
+	uint64_t next_payload;
+	uint8_t *payloads; /* per payload: 1 sent, 2 delivered */
+	size_t payloads_room;
+	struct sim_nonce { uint8_t key[8]; uint64_t next; } *nonces; /* per send key: counters below were used */
+	size_t n_nonces, nonces_room;
+	unsigned violations; /* a payload doubled or unknown, a counter used twice */
+};
+
+/* Both nodes with keys, an interface each and each other as peer; endpoints both ways if `endpoints`. */
+void sim_init(struct sim *sim, uint64_t seed, bool endpoints);
+void sim_fini(struct sim *sim);
+/* Runs everything that happens up to `until` ns, and stands there. */
+void sim_run(struct sim *sim, uint64_t until);
+void sim_run_for(struct sim *sim, uint64_t ns);
+/* Calls fn at `at`. */
+void sim_at(struct sim *sim, uint64_t at, sim_fn fn, void *arg);
+/* A node starts anew with its key and nothing else; its configuration is as after sim_init. */
+void sim_restart(struct sim *sim, unsigned node);
+/* 0 ≤ x < n, by the seed. */
+uint64_t sim_random(struct sim *sim, uint64_t n);
+
+/* The data path: sends a payload from a node to the other one, or lets it wait. */
+void sim_send(struct sim *sim, unsigned node);
+/* A message arrives at a node right now, whatever the link does. src NULL: from the other node. */
+void sim_deliver(struct sim *sim, unsigned node, const void *data, size_t len, const struct sl_endpoint *src);
+/* Whether each node can send on a session that the other one receives on. */
+bool sim_connected(struct sim *sim);
+
+/* Events so far of that kind, node and type (0: any). */
+unsigned sim_count(const struct sim *sim, enum sim_event_kind kind, unsigned node, uint32_t type);
+/* The nth of them (from 0), or NULL. */
+const struct sim_event *sim_event(const struct sim *sim, enum sim_event_kind kind, unsigned node, uint32_t type, unsigned nth);
+/* The last one, or NULL. */
+const struct sim_event *sim_last(const struct sim *sim, enum sim_event_kind kind, unsigned node, uint32_t type);
+void sim_forget_events(struct sim *sim);
+
+/* For sim.c and sim_node.c. */
+void sim_transmit(struct sim_node *from, const struct sl_outer *outer, const void *msg, size_t len, uint8_t tos);
+void sim_log(struct sim_node *node, const struct sim_event *event);
+void sim_node_init(struct sim_node *node, bool endpoints);
+void sim_node_fini(struct sim_node *node);
+void sim_node_receive(struct sim_node *node, const uint8_t *data, size_t len, const struct sl_endpoint *src);
+/* Facts, timers, reclaim: until the node is quiet at this time. */
+void sim_node_settle(struct sim_node *node);
+void sim_node_send(struct sim_node *node, uint64_t payload);

@@ -1,0 +1,359 @@
+/*
+ * One node of the simulation: tables, a protocol core, and a data path that
+ * does to one packet what workers do to bursts.
+ */
+#include "sim.h"
+
+#include <stdlib.h>
+
+#include "crypto/aead_single.h"
+#include "crypto/bytes.h"
+
+#define WORKER       0
+#define CONTROL_LINE 1
+#define PAYLOAD_LEN  SL_PADDING_MULTIPLE
+#define FACTS        16
+#define TIMERS       64
+
+/* --- what the core asks for --- */
+
+static struct sl_peer *
+dp_peer(struct sim_node *node, uint32_t slot)
+{
+	return &node->peers.slots[slot];
+}
+
+static void
+op_send(void *ctx, struct sl_proto_if *ifp, const struct sl_outer *to, const void *msg, size_t len, uint8_t tos)
+{
+	sim_transmit(ctx, to, msg, len, tos);
+}
+
+static struct sl_session *
+sendable(struct sim_node *node, uint32_t slot)
+{
+	uint32_t current = atomic_load(&dp_peer(node, slot)->current);
+	struct sl_session *s = current ? &node->sessions.slots[current - 1] : NULL;
+
+	if (!s || node->sim->now - s->created >= SL_REJECT_AFTER_TIME_NS ||
+		atomic_load(&s->send_counter) >= s->send_limit)
+		return NULL;
+	return s;
+}
+
+/* A counter is used once per key. */
+static void
+note_nonce(struct sim *sim, const struct sl_session *s, uint64_t counter)
+{
+	struct sim_nonce *n;
+
+	for (size_t i = 0; i < sim->n_nonces; i++) {
+		n = &sim->nonces[i];
+		if (memcmp(n->key, s->send_key, sizeof(n->key)) != 0)
+			continue;
+		if (counter < n->next)
+			sim->violations++;
+		n->next = counter + 1;
+		return;
+	}
+	if (sim->n_nonces == sim->nonces_room) {
+		sim->nonces_room = sim->nonces_room * 2 + 16;
+		sim->nonces = realloc(sim->nonces, sim->nonces_room * sizeof(*sim->nonces));
+		if (!sim->nonces)
+			abort();
+	}
+	n = &sim->nonces[sim->n_nonces++];
+	memcpy(n->key, s->send_key, sizeof(n->key));
+	n->next = counter + 1;
+}
+
+static void
+seal(struct sim_node *node, struct sl_session *s, const uint8_t *plain, size_t len)
+{
+	struct sim *sim = node->sim;
+	uint8_t msg[sizeof(struct sl_msg_data) + PAYLOAD_LEN + SL_TAG_LEN];
+	uint64_t counter = atomic_fetch_add(&s->send_counter, 1);
+	struct sl_outer outer;
+
+	note_nonce(sim, s, counter);
+	sl_store_le32(msg, SL_MSG_DATA);
+	sl_store_le32(msg + offsetof(struct sl_msg_data, receiver), s->remote_index);
+	sl_store_le64(msg + offsetof(struct sl_msg_data, counter), counter);
+	sl_aead_seal(msg + sizeof(struct sl_msg_data), plain, len, NULL, 0, counter, s->send_key);
+	sl_peer_outer_read(dp_peer(node, s->peer), &outer);
+	sl_peer_stamp_sent(&node->peers, WORKER, s->peer, sim->now, len + SL_DATA_OVERHEAD, len > 0);
+	if ((s->initiator && sim->now - s->created >= SL_REKEY_AFTER_TIME_NS) || counter > SL_REKEY_AFTER_MESSAGES)
+		sl_peer_raise(&node->peers, s->peer, SL_FACT_REKEY_SEND);
+	if (!atomic_load(&dp_peer(node, s->peer)->watched))
+		sl_peer_raise(&node->peers, s->peer, SL_FACT_ACTIVE);
+	sim_transmit(node, &outer, msg, sizeof(struct sl_msg_data) + len + SL_TAG_LEN, 0);
+}
+
+static void
+op_keepalive(void *ctx, uint32_t slot)
+{
+	struct sim_node *node = ctx;
+	struct sl_session *s = sendable(node, slot);
+
+	sim_log(node, &(struct sim_event){.kind = SIM_KEEPALIVE});
+	if (s)
+		seal(node, s, NULL, 0);
+}
+
+static void
+set_staged(struct sim_node *node, unsigned n)
+{
+	node->n_staged = n;
+	atomic_store(&dp_peer(node, node->peer->slot)->staged, n);
+}
+
+static void
+seal_payload(struct sim_node *node, struct sl_session *s, uint64_t payload)
+{
+	uint8_t plain[PAYLOAD_LEN] = {0};
+
+	sl_store_le64(plain, payload);
+	seal(node, s, plain, sizeof(plain));
+}
+
+static void
+op_drain(void *ctx, uint32_t slot)
+{
+	struct sim_node *node = ctx;
+	struct sl_session *s = sendable(node, slot);
+	unsigned n = node->n_staged;
+
+	sim_log(node, &(struct sim_event){.kind = SIM_DRAIN});
+	if (!s)
+		return;
+	if (n == 0)
+		seal(node, s, NULL, 0);
+	set_staged(node, 0);
+	for (unsigned i = 0; i < n; i++)
+		seal_payload(node, s, node->staged[i]);
+}
+
+static void
+op_purge(void *ctx, uint32_t slot)
+{
+	struct sim_node *node = ctx;
+
+	sim_log(node, &(struct sim_event){.kind = SIM_PURGE});
+	if (node->peer && node->peer->slot == slot)
+		node->n_staged = 0;
+	atomic_store(&dp_peer(node, slot)->staged, 0);
+}
+
+static void
+op_wall(void *ctx, struct timespec *out)
+{
+	const struct sim_node *node = ctx;
+	uint64_t ns = SIM_WALL * SL_NSEC_PER_SEC + node->sim->now + (uint64_t)node->wall_offset;
+
+	out->tv_sec = (time_t)(ns / SL_NSEC_PER_SEC);
+	out->tv_nsec = (long)(ns % SL_NSEC_PER_SEC);
+}
+
+static void
+op_failure(void *ctx, const struct sl_failure_report *report)
+{
+	struct sim_node *node = ctx;
+
+	sim_log(node, &(struct sim_event){.kind = SIM_FAILURE, .type = report->cause});
+	snprintf(node->last_line, sizeof(node->last_line), "%s", report->line);
+	node->n_lines++;
+}
+
+static const struct sl_proto_ops ops = {
+	.send = op_send,
+	.keepalive = op_keepalive,
+	.drain = op_drain,
+	.purge = op_purge,
+	.wall = op_wall,
+	.failure = op_failure,
+};
+
+/* --- data path --- */
+
+void
+sim_node_send(struct sim_node *node, uint64_t payload)
+{
+	struct sl_session *s = sendable(node, node->peer->slot);
+
+	if (s) {
+		seal_payload(node, s, payload);
+		return;
+	}
+	if (node->n_staged == SIM_STAGED_MAX) {
+		memmove(node->staged, node->staged + 1, sizeof(node->staged) - sizeof(node->staged[0]));
+		node->n_staged--;
+	}
+	node->staged[node->n_staged] = payload;
+	set_staged(node, node->n_staged + 1);
+	sl_peer_raise(&node->peers, node->peer->slot, SL_FACT_NEED_SESSION);
+}
+
+static void
+roam(struct sim_node *node, uint32_t slot, const struct sl_endpoint *src)
+{
+	struct sl_outer was, outer;
+
+	sl_outer_make(&outer, src, &node->self.ip, sl_proto_if_listen_port(node->ifp));
+	sl_peer_outer_read(dp_peer(node, slot), &was);
+	if (memcmp(&was, &outer, sizeof(was)) == 0)
+		return;
+	sl_peer_outer_write(dp_peer(node, slot), &outer);
+	sl_peer_raise(&node->peers, slot, SL_FACT_ENDPOINT);
+}
+
+static void
+note_session(struct sim_node *node, struct sl_session *s)
+{
+	uint32_t current = atomic_load(&dp_peer(node, s->peer)->current);
+	bool is_current = current != 0 && &node->sessions.slots[current - 1] == s;
+
+	if (!(atomic_fetch_or(&s->facts, SL_SESSION_CONFIRMED) & SL_SESSION_CONFIRMED) && !is_current)
+		sl_peer_raise(&node->peers, s->peer, SL_FACT_KEY_CONFIRMED);
+	if (s->initiator && is_current && node->sim->now - s->created >= SL_REKEY_AFTER_RECV_TIME_NS)
+		sl_peer_raise(&node->peers, s->peer, SL_FACT_REKEY_RECEIVE);
+}
+
+static void
+deliver_payload(struct sim_node *node, const uint8_t *plain)
+{
+	uint64_t payload = sl_load_le64(plain);
+	struct sim *sim = node->sim;
+
+	if (payload == 0 || payload >= sim->next_payload || sim->payloads[payload] != 1) {
+		sim->violations++;
+		return;
+	}
+	sim->payloads[payload] = 2;
+	node->delivered++;
+	node->last_delivered_at = sim->now;
+}
+
+static void
+receive_data(struct sim_node *node, const uint8_t *data, size_t len, const struct sl_endpoint *src)
+{
+	uint32_t index = sl_load_le32(data + offsetof(struct sl_msg_data, receiver));
+	uint64_t counter = sl_load_le64(data + offsetof(struct sl_msg_data, counter));
+	uint8_t plain[SIM_MSG_MAX];
+	struct sl_session *s;
+	size_t n = len - SL_DATA_OVERHEAD;
+
+	sl_session_find_burst(&node->sessions, &index, &s, 1);
+	if (!s || node->sim->now - s->created >= SL_REJECT_AFTER_TIME_NS || counter >= SL_REJECT_AFTER_MESSAGES) {
+		node->refused_sessions++;
+		return;
+	}
+	if (!sl_aead_open(plain, data + sizeof(struct sl_msg_data), n + SL_TAG_LEN, NULL, 0, counter, s->recv_key)) {
+		node->refused_tags++;
+		return;
+	}
+	if (counter < s->receive_floor || !sl_replay_accept(&s->replay, counter)) {
+		node->refused_replays++;
+		return;
+	}
+	roam(node, s->peer, src);
+	note_session(node, s);
+	sl_peer_stamp_received(&node->peers, WORKER, s->peer, node->sim->now, len, n > 0);
+	if (!atomic_load(&dp_peer(node, s->peer)->watched))
+		sl_peer_raise(&node->peers, s->peer, SL_FACT_ACTIVE);
+	if (n > 0)
+		deliver_payload(node, plain);
+}
+
+void
+sim_node_receive(struct sim_node *node, const uint8_t *data, size_t len, const struct sl_endpoint *src)
+{
+	struct sl_proto_msg msg = {.data = data, .len = len, .src = *src, .dst_local = node->self.ip};
+	uint32_t type = len >= sizeof(type) ? sl_load_le32(data) : 0;
+
+	if (type == SL_MSG_DATA && len >= SL_DATA_OVERHEAD) {
+		receive_data(node, data, len, src);
+		return;
+	}
+	if ((type == SL_MSG_INITIATION || type == SL_MSG_RESPONSE) &&
+		!sl_mac1_check(&sl_proto_if_identity(node->ifp)->mac_keys, data, len))
+		return;
+	sl_proto_receive(node->ifp, &msg, 1, node->sim->now);
+}
+
+void
+sim_node_settle(struct sim_node *node)
+{
+	uint32_t slots[FACTS], facts[FACTS];
+	bool more = true;
+
+	while (more) {
+		unsigned n = sl_peers_take_facts(&node->peers, &node->cursor, slots, facts, FACTS);
+
+		for (unsigned i = 0; i < n; i++)
+			sl_proto_facts(node->core, slots[i], facts[i], node->sim->now);
+		more = sl_proto_advance(node->core, node->sim->now, TIMERS) || n > 0;
+	}
+	sl_reclaim_poll(&node->reclaim);
+}
+
+/* --- life --- */
+
+static void
+create_tables(struct sim_node *node)
+{
+	size_t size = (rte_rcu_qsbr_get_memsize(1) + 63) / 64 * 64;
+	uint8_t random[8];
+
+	sl_rng_bytes(&node->sim->rng, random, sizeof(random));
+	node->rcu = aligned_alloc(64, size);
+	if (!node->rcu || rte_rcu_qsbr_init(node->rcu, 1) != 0)
+		abort();
+	sl_reclaim_init(&node->reclaim, node->rcu);
+	if (sl_peers_init(&node->peers, SIM_PEERS, SIM_LINES) != 0 ||
+		sl_session_table_init(&node->sessions, SIM_SESSIONS, random, &node->reclaim) != 0)
+		abort();
+}
+
+void
+sim_node_init(struct sim_node *node, bool endpoints)
+{
+	struct sim_node *other = &node->sim->nodes[1 - node->number];
+	struct sl_proto_config cfg = {
+		.peers = &node->peers,
+		.sessions = &node->sessions,
+		.reclaim = &node->reclaim,
+		.line = CONTROL_LINE,
+		.rng = node->sim->rng,
+		.ops = &ops,
+		.ctx = node,
+		.now = node->sim->now,
+	};
+	struct sl_proto_if_config if_cfg = {.name = "wg0", .l3_if = 7, .listen_port = node->self.port, .owner = node};
+
+	create_tables(node);
+	node->cursor = 0;
+	node->n_staged = 0;
+	if (sl_proto_create(&node->core, &cfg) != 0 || sl_proto_if_create(node->core, &if_cfg, &node->ifp) != 0)
+		abort();
+	sl_proto_if_set_key(node->ifp, node->private_key, node->sim->now);
+	if (sl_proto_peer_add(node->ifp, other->public_key, NULL, node->sim->now, &node->peer) != 0)
+		abort();
+	if (sl_proto_peer_set_name(node->peer, node->number == 0 ? "right" : "left") != 0)
+		abort();
+	if (endpoints)
+		sl_proto_peer_set_endpoint(node->peer, &other->self, node->sim->now);
+}
+
+void
+sim_node_fini(struct sim_node *node)
+{
+	while (node->ifp->first)
+		sl_proto_peer_remove(node->ifp->first);
+	node->peer = NULL;
+	sl_proto_if_destroy(node->ifp);
+	sl_reclaim_drain(&node->reclaim);
+	sl_proto_destroy(node->core);
+	sl_session_table_fini(&node->sessions);
+	sl_peers_fini(&node->peers);
+	free(node->rcu);
+}
