@@ -53,11 +53,10 @@ add_port(struct sl_gateway *gw, const struct sl_step *s, char *error)
 	struct sl_gateway_if *gi = sl_gateway_if_add(gw, config->name, SL_IF_PORT);
 	char why[SL_PORT_ERROR_LEN];
 
-	if (gi == NULL)
+	if (gi == NULL || (gi->device = strdup(config->device)) == NULL)
 		return fail(error, -ENOMEM, "port", config->name);
 	gi->mtu = (uint16_t)config->mtu;
 	gi->forward_clear = config->forward_clear;
-	gi->device = config->device;
 	gi->port = sl_port_open(config, gi->id, (uint16_t)gw->cores.n_workers, gw->dp->pool, why);
 	if (gi->port == NULL) {
 		snprintf(error, SL_GATEWAY_ERROR_LEN, "%s", why);
@@ -147,6 +146,10 @@ add_peer(struct sl_gateway *gw, const struct sl_step *s, char *error)
 
 	if (rc == -ELOOP)
 		return 0; /* the check has warned */
+	if (rc == -EEXIST) { /* made with `wg` before the file named it: the file's from now on */
+		sl_gateway_peer(peer)->source = SL_SOURCE_FILE;
+		rc = sl_proto_peer_set_name(peer, config->name);
+	}
 	if (rc != 0)
 		return fail(error, rc, "peer", config->name);
 	sl_proto_peer_set_psk(peer, config->preshared_key);

@@ -17,6 +17,7 @@
 #include "control/diff.h"
 #include "control/gateway_out.h"
 #include "control/log.h"
+#include "control/reload.h"
 #include "crypto/wipe.h"
 
 /*
@@ -185,6 +186,7 @@ create_workers(struct sl_gateway *gw)
 		gw->polls[w].clock = &gw->clock;
 		atomic_store(&gw->polls[w].adaptive, gw->cores.idle == SL_IDLE_ADAPTIVE);
 	}
+	gw->mbufs_at_rest = rte_mempool_in_use_count(gw->dp->pool);
 	return 0;
 }
 
@@ -264,6 +266,11 @@ build(struct sl_gateway *gw, const struct sl_eal_needs *needs, char *error)
 			gw->config->name);
 	else if (rc != 0)
 		snprintf(error, SL_GATEWAY_ERROR_LEN, "/run/sluice/%s.sock cannot be opened: %s", gw->config->name, strerror(-rc));
+	if (rc == 0) {
+		rc = sl_reload_create(&gw->reload, gw);
+		if (rc != 0)
+			snprintf(error, SL_GATEWAY_ERROR_LEN, "no event descriptor is to be had: %s", strerror(-rc));
+	}
 	if (rc == 0)
 		rc = apply_first(gw, error);
 	if (rc == 0) {
@@ -300,7 +307,6 @@ sl_gateway_start(struct sl_config *config, const struct sl_config_cores *cores, 
 		sl_gateway_stop(gw);
 		return NULL;
 	}
-	gw->mbufs_at_rest = rte_mempool_in_use_count(gw->dp->pool);
 	return gw;
 }
 
@@ -337,6 +343,7 @@ sl_gateway_stop(struct sl_gateway *gw)
 	remove_interfaces(gw, SL_IF_WIREGUARD);
 	remove_interfaces(gw, SL_IF_PORT);
 	sl_api_destroy(gw->api);
+	sl_reload_destroy(gw->reload);
 	sl_resolver_destroy(gw->resolver);
 	sl_neighbour_protocol_destroy(gw->neighbours);
 	sl_command_queue_destroy(gw->commands);

@@ -29,6 +29,7 @@
 struct sl_gateway;
 struct sl_command_queue; /* control/command_queue.h */
 struct sl_api;           /* control/api.h: the sockets of `wg` and of the client commands */
+struct sl_reload;        /* control/reload.h */
 
 /* Who made a peer. */
 enum sl_peer_source {
@@ -55,7 +56,7 @@ struct sl_gateway_if {
 	unsigned n_addresses;
 	/* a port's */
 	struct sl_open_port *port;
-	const char *device;      /* as configured */
+	char *device;            /* as configured */
 	bool outside;            /* has a gateway */
 	bool forward_clear;
 	struct sl_ip gateways[2]; /* IPv4, IPv6; SL_AF_NONE: none */
@@ -87,6 +88,7 @@ struct sl_gateway {
 	struct sl_command_queue *commands;
 	struct sl_control_out out;
 	struct sl_api *api;
+	struct sl_reload *reload;
 	struct sl_gateway_if *ifs[SL_IF_MAX];
 	struct sl_gateway_if *wg_ifs[SL_IF_MAX]; /* those of kind WIREGUARD, n_wg_ifs of them */
 	unsigned n_wg_ifs;
@@ -95,7 +97,7 @@ struct sl_gateway {
 	uint64_t now;           /* ns, of this turn of the loop */
 	uint64_t started;       /* ns */
 	uint64_t calibrate_at;  /* ns */
-	uint32_t mbufs_at_rest; /* in use when the gateway became ready */
+	uint32_t mbufs_at_rest; /* in use before the first packet */
 	int epoll_fd, signal_fd;
 	bool stop;
 };

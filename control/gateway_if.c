@@ -137,6 +137,7 @@ sl_gateway_if_remove(struct sl_gateway_if *gi)
 		sl_neighbour_protocol_forget_if(gw->neighbours, gi->id);
 	gw->ifs[gi->id] = NULL;
 	sl_port_close(gi->port);
+	free(gi->device);
 	free(gi);
 }
 

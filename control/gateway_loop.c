@@ -9,6 +9,7 @@
 #include "control/command_queue.h"
 #include "control/gateway.h"
 #include "control/log.h"
+#include "control/reload.h"
 
 /*
  * What one turn takes of each class at most, so that none starves another and a turn stays within 1 ms. A valid
@@ -136,6 +137,7 @@ sl_gateway_turn(struct sl_gateway *gw)
 	busy |= sl_command_queue_flush(gw->commands);
 	busy |= sl_reclaim_poll(gw->dp->reclaim) > 0;
 	busy |= sl_api_advance(gw->api);
+	busy |= sl_reload_advance(gw->reload);
 	return busy;
 }
 
@@ -147,7 +149,8 @@ take_signal(struct sl_gateway *gw)
 	if (read(gw->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (info.ssi_signo == SIGHUP) {
-		sl_log_notice("SIGHUP: this version does not reload; restart it to read %s again", gw->config_path);
+		sl_log_notice("SIGHUP: reading %s again", gw->config_path);
+		sl_reload_request(gw->reload);
 		return;
 	}
 	sl_log_notice("%s: stopping", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -166,6 +169,8 @@ wait_events(struct sl_gateway *gw, uint64_t most)
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.fd == gw->signal_fd)
 			take_signal(gw);
+		else if (events[i].data.fd == sl_reload_fd(gw->reload))
+			sl_reload_event(gw->reload);
 		else if (events[i].data.fd == sl_resolver_fd(gw->resolver))
 			sl_gateway_take_names(gw);
 		else
