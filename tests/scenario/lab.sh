@@ -28,15 +28,24 @@ if [ -z "${LAB_INSIDE:-}" ]; then
 		mkdir -p /dev/net && mknod -m 0666 /dev/net/tun c 10 200
 	fi
 	LAB_DIR=$(mktemp -d "${TMPDIR:-/tmp}/sluice-lab.XXXXXX")
+	# a lab that is kept outlives this script, and must not hold its output open: what it says comes through a pipe that ends
+	# with a mark
+	mkfifo "$LAB_DIR/words"
+	sed -u -n '/^lab: kept$/q;p' <"$LAB_DIR/words" &
+	lab_words=$!
 	# TERM must reach the inner script, whose traps end the lab; unshare itself waits for it and takes over its status
-	LAB_INSIDE=1 LAB_DIR=$LAB_DIR setsid unshare --mount --net --pid --fork --kill-child --mount-proc "$BASH" "$0" "$@" &
+	LAB_INSIDE=1 LAB_DIR=$LAB_DIR setsid unshare --mount --net --pid --fork --kill-child --mount-proc \
+		"$BASH" "$0" "$@" >"$LAB_DIR/words" 2>&1 </dev/null &
 	lab_pid=$!
 	trap 'pkill -TERM -P "$lab_pid" 2>/dev/null' TERM INT HUP
-	# the inner script says with a file that the lab is to outlive it here (quickstart --keep)
 	while kill -0 "$lab_pid" 2>/dev/null && [ ! -e "$LAB_DIR/kept" ]; do
 		sleep 0.1
 	done
-	[ ! -e "$LAB_DIR/kept" ] || exit 0
+	wait "$lab_words"
+	if [ -e "$LAB_DIR/kept" ]; then
+		pgrep -P "$lab_pid" >"$LAB_DIR/pid"
+		exit 0
+	fi
 	wait "$lab_pid"
 	lab_status=$?
 	rm -rf "$LAB_DIR"
@@ -139,6 +148,38 @@ lab_end() {
 	echo "   $((LAB_CHECKS - LAB_FAILED)) of $LAB_CHECKS checks hold"
 	[ "$LAB_FAILED" -eq 0 ]
 	exit
+}
+
+# Leaves the lab running behind the script's back: $LAB_DIR/enter NODE [COMMAND...] goes in, $LAB_DIR/stop ends it.
+lab_keep() {
+	local node
+	cat >"$LAB_DIR/enter" <<-'EOT'
+		#!/bin/bash
+		# enter NODE [COMMAND...]: a shell, or a command, on a node of this lab
+		dir=$(dirname "$(readlink -f "$0")")
+		node=$1
+		shift
+		[ $# -gt 0 ] || set -- bash
+		exec nsenter -t "$(cat "$dir/pid")" -m -n -p ip netns exec "$node" "$@"
+	EOT
+	cat >"$LAB_DIR/stop" <<-'EOT'
+		#!/bin/bash
+		# ends this lab and takes everything of it away
+		dir=$(dirname "$(readlink -f "$0")")
+		pid=$(cat "$dir/pid")
+		kill -TERM "$pid"
+		while [ -d "/proc/$pid" ]; do sleep 0.1; done
+		rm -rf "$dir"
+	EOT
+	chmod 0755 "$LAB_DIR/enter" "$LAB_DIR/stop"
+	: >"$LAB_DIR/kept"
+	echo 'lab: kept'
+	exec >/dev/null 2>&1
+	trap 'for node in "${LAB_GATEWAYS[@]}"; do gateway_stop "$node"; done; exit 0' TERM
+	while :; do
+		sleep 3600 &
+		wait $!
+	done
 }
 
 lab_skip() {
