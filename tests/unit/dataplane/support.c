@@ -380,6 +380,47 @@ rig_all_drops(const struct rig *r)
 	return sum;
 }
 
+unsigned
+rig_exit(struct rig *r, struct rte_mbuf **taken)
+{
+	unsigned exit = SL_STAGE_COUNT + SL_DROP_COUNT, found = 0;
+
+	if (taken)
+		*taken = NULL;
+	for (unsigned i = 0; i < SL_STAGE_COUNT; i++) {
+		struct rte_mbuf *m;
+
+		while ((m = rig_take(r, (enum sl_stage)i)) != NULL) {
+			exit = i;
+			found++;
+			if (taken)
+				*taken = m;
+			else
+				rte_pktmbuf_free(m);
+		}
+	}
+	for (unsigned i = 0; i < SL_DROP_COUNT; i++) {
+		uint64_t n = atomic_exchange(&r->w->stats.drops[i], 0);
+
+		if (n > 0)
+			exit = SL_STAGE_COUNT + i;
+		found += (unsigned)n;
+	}
+	cr_assert_eq(found, 1, "%u packets came out of one", found);
+	return exit;
+}
+
+const char *
+rig_exit_name(unsigned exit)
+{
+	static char text[64];
+
+	if (exit < SL_STAGE_COUNT)
+		return sl_stage_name((enum sl_stage)exit);
+	snprintf(text, sizeof(text), "dropped: %s", sl_drop_name((enum sl_drop)(exit - SL_STAGE_COUNT)));
+	return text;
+}
+
 struct rte_mbuf *
 rig_take_ring(struct rte_ring *ring)
 {

@@ -88,6 +88,14 @@ struct rte_mbuf *rig_take(struct rig *r, enum sl_stage stage);
 unsigned rig_waiting(const struct rig *r, enum sl_stage stage);
 uint64_t rig_drops(const struct rig *r, enum sl_drop reason);
 uint64_t rig_all_drops(const struct rig *r);
+/*
+ * Where the one packet that a stage was given went: its next stage, or RIG_DROPPED(reason). It is freed, or handed over
+ * in *taken (NULL after a drop) where taken is not NULL; drop counters are zero again. Anything else fails the test.
+ */
+#define RIG_DROPPED(reason) (SL_STAGE_COUNT + SL_DROP_##reason)
+unsigned rig_exit(struct rig *r, struct rte_mbuf **taken);
+/* "ip-input", or "dropped: bad-tag". */
+const char *rig_exit_name(unsigned exit);
 /* Takes from a ring to control, or NULL. */
 struct rte_mbuf *rig_take_ring(struct rte_ring *ring);
 
