@@ -27,7 +27,7 @@ struct sl_aead_job {
 	uint8_t *dst;
 	uint8_t *tag; /* SL_TAG_LEN bytes; seal writes it, open only reads it */
 	uint32_t len; /* bytes of plaintext, the tag not counted */
-	bool ok;      /* the verdict: set by open, and true after seal */
+	bool ok;      /* open: authentic; seal: done (false, and dst wiped, only where the library refuses) */
 };
 
 /*
