@@ -18,6 +18,8 @@
 #define CHECKSUMS_RX (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
 #define HASH_TYPES   (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP)
 
+static bool in_use[RTE_MAX_ETHPORTS]; /* by DPDK port id */
+
 struct sl_open_port {
 	enum sl_device kind;
 	char name[SL_CONFIG_NAME_MAX + 1];
@@ -62,36 +64,55 @@ prepare_kernel(struct sl_open_port *p, const struct sl_config_port *config)
 	return true;
 }
 
+/* Takes the DPDK port of that device. False where there is none. */
+static bool
+take(struct sl_open_port *p, const char *device)
+{
+	uint16_t port;
+
+	if (rte_eth_dev_get_port_by_name(device, &port) != 0 || in_use[port])
+		return false;
+	in_use[port] = true;
+	p->queues.port = port;
+	return true;
+}
+
+/* Makes a virtual device. */
+static bool
+probe(struct sl_open_port *p, const struct sl_config_port *config, const char *devargs)
+{
+	int err;
+
+	sl_fanout_plain(true);
+	err = rte_dev_probe(devargs);
+	sl_fanout_plain(false);
+	p->probed = err == 0;
+	return p->probed ||
+		fail(p, config->device, "DPDK cannot open it: %s; %s", rte_strerror(-err),
+			geteuid() == 0 ? "the messages above say more" :
+					 "run as root or with CAP_NET_RAW and CAP_NET_ADMIN");
+}
+
 /* Finds the device that EAL probed at start, or makes the virtual one. */
 static bool
-probe(struct sl_open_port *p, const struct sl_config_port *config, uint16_t workers)
+find(struct sl_open_port *p, const struct sl_config_port *config, uint16_t workers)
 {
 	char devargs[SL_PORT_DEVARGS_LEN], name[RTE_ETH_NAME_MAX_LEN];
-	int err;
+	uint16_t other;
 
 	if (!sl_port_devargs(config, workers, devargs, sizeof(devargs)))
 		return fail(p, config->device, "the device string is too long");
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(devargs, ","), devargs);
-	if (config->device_kind == SL_DEVICE_PCI) {
-		if (rte_eth_dev_get_port_by_name(name, &p->queues.port) == 0)
-			return true;
-		return fail(p, config->device,
+	if (rte_eth_dev_get_port_by_name(name, &other) == 0 && in_use[other])
+		return fail(p, config->device, "another port has the same device; give it to one of them");
+	if (config->device_kind != SL_DEVICE_PCI)
+		return probe(p, config, devargs) &&
+			(take(p, name) || fail(p, config->device, "DPDK made no port of this device"));
+	return take(p, name) ||
+		fail(p, config->device,
 			"no DPDK driver took this device; is it there (lspci -s %s), and bound to vfio-pci "
 			"(dpdk-devbind.py -b vfio-pci %s)?",
 			name, name);
-	}
-	if (rte_eth_dev_get_port_by_name(name, &p->queues.port) == 0)
-		return fail(p, config->device, "another port has the same device; give it to one of them");
-	sl_fanout_plain(true);
-	err = rte_dev_probe(devargs);
-	sl_fanout_plain(false);
-	if (err)
-		return fail(p, config->device, "DPDK cannot open it: %s; %s", rte_strerror(-err),
-			geteuid() == 0 ? "the messages above say more" : "run as root or with CAP_NET_RAW and CAP_NET_ADMIN");
-	p->probed = true;
-	if (rte_eth_dev_get_port_by_name(name, &p->queues.port) != 0)
-		return fail(p, config->device, "DPDK made no port of this device");
-	return true;
 }
 
 static uint16_t
@@ -178,6 +199,9 @@ start(struct sl_open_port *p, const struct sl_config_port *config, uint16_t work
 	if (err)
 		return fail(p, config->device, "the device does not start: %s", rte_strerror(-err));
 	p->started = true;
+	/* virtual devices may look at the MTU here alone; those without the function carry what their buffers hold */
+	if (!p->has_kernel && p->kind != SL_DEVICE_PCI)
+		rte_eth_dev_set_mtu(p->queues.port, (uint16_t)config->mtu);
 	listen_multicast(p);
 	/* net_tap gives the kernel's end the same address; two neighbours must have two */
 	if (p->kind == SL_DEVICE_TAP)
@@ -200,7 +224,7 @@ sl_port_open(const struct sl_config_port *config, uint16_t l3_if, uint16_t worke
 	p->mtu = config->mtu;
 	p->mtu_max = sl_port_mtu_max(config);
 	p->error = error;
-	if (prepare_kernel(p, config) && probe(p, config, workers) && start(p, config, workers, pool)) {
+	if (prepare_kernel(p, config) && find(p, config, workers) && start(p, config, workers, pool)) {
 		p->error = NULL;
 		return p;
 	}
@@ -215,8 +239,10 @@ sl_port_close(struct sl_open_port *p)
 		return;
 	if (p->started)
 		rte_eth_dev_stop(p->queues.port);
-	if (p->queues.port != RTE_MAX_ETHPORTS)
+	if (p->queues.port != RTE_MAX_ETHPORTS) {
 		rte_eth_dev_close(p->queues.port);
+		in_use[p->queues.port] = false;
+	}
 	if (p->probed && p->device)
 		rte_dev_remove(p->device);
 	if (p->has_kernel)

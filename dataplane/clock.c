@@ -29,6 +29,7 @@ read_pair(uint64_t *tsc, uint64_t *ns)
 {
 	uint64_t best = UINT64_MAX;
 
+	*tsc = *ns = 0;
 	for (unsigned i = 0; i < READ_TRIES; i++) {
 		uint64_t before = rte_rdtsc(), now = sl_clock_boot_ns(), took = rte_rdtsc() - before;
 
