@@ -49,6 +49,7 @@ sl_packet_linearize(struct rte_mbuf *m, struct rte_mempool *jumbo)
 	*sl_packet(copy) = *sl_packet(m);
 	copy->port = m->port;
 	copy->hash = m->hash;
+	copy->tx_offload = m->tx_offload;
 	for (const struct rte_mbuf *seg = m; seg; seg = seg->next)
 		memcpy(rte_pktmbuf_append(copy, seg->data_len), rte_pktmbuf_mtod(seg, void *), seg->data_len);
 	rte_pktmbuf_free(m);
