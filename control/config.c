@@ -26,8 +26,8 @@ static void parse_version(struct sl_loader *ld, const struct sl_node *node, cons
 	if (!sl_value_text(ld, node, key))
 		return;
 	if (strcmp(node->text, "1") != 0)
-		sl_load_error(ld, node->place, "version: '%.*s' is not known; this Sluice reads version %d",
-		        SL_SHOW(node->text, node->len), VERSION);
+		sl_load_error(ld, node->place, "version: '%s' is not known; this Sluice reads version %d",
+		        sl_show(node->text, node->len), VERSION);
 }
 
 static void parse_name(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
@@ -37,13 +37,13 @@ static void parse_name(struct sl_loader *ld, const struct sl_node *node, const c
 	for (size_t i = 0; i < node->len; i++)
 		if (!islower((unsigned char)node->text[i]) && !isdigit((unsigned char)node->text[i]) &&
 		        !(node->text[i] == '-' && i > 0)) {
-			sl_load_error(ld, node->place, "name: '%.*s' is not valid; use a-z, 0-9 and, within, '-'",
-			        SL_SHOW(node->text, node->len));
+			sl_load_error(ld, node->place, "name: '%s' is not valid; use a-z, 0-9 and, within, '-'",
+			        sl_show(node->text, node->len));
 			return;
 		}
 	if (node->len > GATEWAY_NAME_MAX) {
-		sl_load_error(ld, node->place, "name: '%.*s' is too long; use at most %d characters",
-		        SL_SHOW(node->text, node->len), GATEWAY_NAME_MAX);
+		sl_load_error(ld, node->place, "name: '%s' is too long; use at most %d characters",
+		        sl_show(node->text, node->len), GATEWAY_NAME_MAX);
 		return;
 	}
 	ld->config->name = sl_arena_text(&ld->arena, node->text, node->len);
@@ -69,7 +69,7 @@ static void read_root(struct sl_loader *ld, const struct sl_node *root)
 		sl_load_error(ld, root->place, "no keys here; begin with `version: 1`, see sluice.yaml(5)");
 		return;
 	}
-	sl_load_mapping(ld, root, "file", keys, sizeof(keys) / sizeof(keys[0]), seen, NULL);
+	sl_load_mapping(ld, root, "the file", keys, sizeof(keys) / sizeof(keys[0]), seen, NULL);
 	if (!ld->version_seen && !ld->source->yaml.failed && root->kind == SL_NODE_MAPPING)
 		sl_load_error(ld, root->place, "no version; begin the file with `version: 1`");
 }

@@ -121,7 +121,8 @@ struct sl_config_interface {
 	uint8_t private_key[SL_KEY_LEN]; /* clamped */
 	uint8_t public_key[SL_KEY_LEN];  /* of private_key; zeros without */
 	uint16_t listen_port;            /* 0: pick one */
-	uint32_t mtu;                    /* bytes of an inner IP packet, SL_DEFAULT_MTU where the file is silent */
+	struct sl_place listen_port_place;
+	uint32_t mtu; /* bytes of an inner IP packet, SL_DEFAULT_MTU where the file is silent */
 	const struct sl_config_address *addresses;
 	uint32_t n_addresses;
 	const struct sl_config_peer *peers; /* in file order, then included files; never one with our own key */

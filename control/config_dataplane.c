@@ -20,8 +20,8 @@ static void parse_cores(struct sl_loader *ld, const struct sl_node *node, const 
 	if (n == 1)
 		last = first;
 	if (n < 1 || (size_t)used != node->len || strpbrk(node->text, "+ \t") || first > last || last > CORE_MAX) {
-		sl_load_error(ld, node->place, "workers: '%.*s' is neither a core nor a range; give such as 3 or 5-7",
-		        SL_SHOW(node->text, node->len));
+		sl_load_error(ld, node->place, "workers: '%s' is neither a core nor a range; give such as 3 or 5-7",
+		        sl_show(node->text, node->len));
 		return;
 	}
 	for (unsigned core = first; core <= last; core++) {
@@ -43,22 +43,22 @@ static void parse_workers(struct sl_loader *ld, const struct sl_node *node, cons
 {
 	struct sl_config_dataplane *dp = out;
 	struct sl_place place = node->place;
+	uint32_t errors = ld->errs->n_errors;
 
 	dp->workers_place = place;
 	if (node->kind == SL_NODE_SEQUENCE) {
 		dp->workers = SL_WORKERS_CORES;
 		sl_load_list(ld, node, key, parse_cores, dp);
-		if (dp->n_workers == 0 && !ld->source->yaml.failed)
-			sl_load_error(
-			        ld, place, "workers: no usable core in the list; name at least one, or give auto");
+		if (dp->n_workers == 0 && ld->errs->n_errors == errors)
+			sl_load_error(ld, place, "workers: an empty list; name at least one core, or give auto");
 		return;
 	}
 	if (!sl_value_text(ld, node, key) || strcmp(node->text, "auto") == 0)
 		return;
 	if (strpbrk(node->text, "-,")) {
 		sl_load_error(ld, place,
-		        "workers: '%.*s' is not a count; write a core list in brackets, such as [1, 5-7]",
-		        SL_SHOW(node->text, node->len));
+		        "workers: '%s' is not a count; write a core list in brackets, such as [1, 5-7]",
+		        sl_show(node->text, node->len));
 		return;
 	}
 	dp->workers = SL_WORKERS_COUNT;

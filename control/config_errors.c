@@ -1,8 +1,11 @@
 #include "control/config_errors.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "crypto/protocol.h"
 
 void sl_config_errors_init(struct sl_config_errors *errs)
 {
@@ -25,6 +28,22 @@ static void make_printable(char *text)
 			*c = '?';
 		else if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
 			c[0] = c[1] = '?';
+	}
+}
+
+/* No message is to hold a key. Those who write messages see to it; this is for what they overlook. */
+static void mask_keys(char *text)
+{
+	size_t run = 0;
+
+	for (size_t i = 0; text[i]; i++) {
+		if (isalnum((unsigned char)text[i]) || text[i] == '+' || text[i] == '/') {
+			run++;
+			continue;
+		}
+		if (text[i] == '=' && run >= SL_KEY_BASE64_LEN - 1)
+			memset(text + i - (SL_KEY_BASE64_LEN - 1), '*', SL_KEY_BASE64_LEN - 1);
+		run = 0;
 	}
 }
 
@@ -68,6 +87,7 @@ void sl_config_errors_add(
 	vsnprintf(text + len, sizeof(text) - len, format, args);
 	va_end(args);
 	make_printable(text);
+	mask_keys(text);
 	*message = (struct sl_config_message){.place = place, .warning = warning, .text = strdup(text)};
 	if (!message->text)
 		abort();

@@ -33,10 +33,12 @@ static void parse_private_key_file(struct sl_loader *ld, const struct sl_node *n
 
 static void parse_listen_port(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
 {
+	struct sl_config_interface *ifp = &((struct interface *)out)->config;
 	uint32_t port;
 
+	ifp->listen_port_place = node->place;
 	if (sl_value_number(ld, node, key, 0, LISTEN_PORT_MAX, &port))
-		((struct interface *)out)->config.listen_port = (uint16_t)port;
+		ifp->listen_port = (uint16_t)port;
 }
 
 static void parse_interface_addresses(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
@@ -144,10 +146,9 @@ static bool interface_taken(struct sl_loader *ld, const struct sl_config_interfa
 			return true;
 		}
 		if (ifp->listen_port && other->listen_port == ifp->listen_port)
-			sl_load_error(ld, ifp->place,
-			        "listen-port: %u of interface '%s' belongs to '%s' at %s; give each its "
-			        "own",
-			        ifp->listen_port, ifp->name, other->name, sl_load_where(ld, other->place));
+			sl_load_error(ld, ifp->listen_port_place,
+			        "listen-port: %u belongs to interface '%s' at %s; give each its own", ifp->listen_port,
+			        other->name, sl_load_where(ld, other->listen_port_place));
 	}
 	if (config->n_interfaces < SL_CONFIG_PLACES_MAX)
 		return false;

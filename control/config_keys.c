@@ -48,6 +48,14 @@ bool sl_value_key_file(struct sl_loader *ld, const struct sl_node *node, const c
 
 	if (!sl_value_text(ld, node, key))
 		return false;
+	if (sl_key_from_base64(out, node->text, node->len)) {
+		sl_wipe(out, SL_KEY_LEN);
+		ld->source->secret = true;
+		sl_load_error(ld, node->place,
+		        "%s: a key where its file's name belongs; give it as %.*s, or put it in a file", key,
+		        (int)(strlen(key) - strlen("-file")), key);
+		return false;
+	}
 	path = sl_source_path(ld, node->text);
 	if (!sl_file_read(path, KEY_FILE_MAX, &text, &len, &st, &problem)) {
 		sl_load_error(ld, node->place, "%s: cannot read '%s': %s; make the key file or name another", key, path,

@@ -38,6 +38,8 @@ struct sl_node {
 struct sl_yaml {
 	yaml_parser_t parser;
 	yaml_event_t event;
+	const char *text; /* all of it: for the place of what is no UTF-8 */
+	size_t len;
 	uint32_t depth;
 	bool failed; /* nothing more can be read */
 };
@@ -114,11 +116,14 @@ void sl_load_warn(struct sl_loader *ld, struct sl_place place, const char *forma
 /* "file:line:column" of another place, for a message. Valid until the fourth next call by this thread. */
 const char *sl_load_where(const struct sl_loader *ld, struct sl_place place);
 
-/* How much of a scalar a message repeats: arguments for "%.*s". */
+/*
+ * A scalar as a message repeats it: no further than its first white space or SL_SHOWN_MAX bytes, and not at all where
+ * it may hold a key, which a lost quote or a wrong key's name can bring anywhere. Valid as long as sl_load_where's.
+ */
 enum {
 	SL_SHOWN_MAX = 64,
 };
-#define SL_SHOW(text, len) (int)((len) < SL_SHOWN_MAX ? (len) : SL_SHOWN_MAX), (text)
+const char *sl_show(const char *text, size_t len);
 
 /* --- the event reader (config_yaml.c) --- */
 

@@ -69,9 +69,14 @@ static void parse_allowed_ip(struct sl_loader *ld, const struct sl_node *node, c
 	if (earlier != SL_CONFIG_MAP_NONE) {
 		const struct sl_allowed *first = &ld->allowed[earlier];
 
-		sl_load_error(ld, node->place, "allowed-ips: '%s' belongs to peer '%s' at %s; give it to one of them",
-		        node->text, first->peer < ld->n_peers ? ld->peers[first->peer].name : p->config.name,
-		        sl_load_where(ld, first->place));
+		if (first->peer == ld->n_peers)
+			sl_load_error(ld, node->place,
+			        "allowed-ips: '%s' is given twice, first at %s; keep one of them", node->text,
+			        sl_load_where(ld, first->place));
+		else
+			sl_load_error(ld, node->place,
+			        "allowed-ips: '%s' belongs to peer '%s' at %s; give it to one of them", node->text,
+			        ld->peers[first->peer].name, sl_load_where(ld, first->place));
 		return;
 	}
 	ld->allowed = sl_array_grow(ld->allowed, ld->n_allowed, &ld->allowed_capacity, sizeof(*ld->allowed));
@@ -112,15 +117,14 @@ static const char *peer_name(struct sl_loader *ld, const struct sl_node *node)
 		bool control = c == 0xc2 && (unsigned char)node->text[i + 1] < 0xa0; /* C1, in UTF-8 */
 
 		if (control || (c < 0x80 && (!isgraph(c) || strchr("/\\'\"`$", c)))) {
-			sl_load_error(ld, node->place,
-			        "peer name '%.*s' is not valid; use letters, digits and - _ . @ +",
-			        SL_SHOW(node->text, node->len));
+			sl_load_error(ld, node->place, "peer name '%s' is not valid; use letters, digits and - _ . @ +",
+			        sl_show(node->text, node->len));
 			return NULL;
 		}
 	}
 	if (node->len > SL_CONFIG_PEER_NAME_MAX) {
-		sl_load_error(ld, node->place, "peer name '%.*s' is too long; use at most %d bytes",
-		        SL_SHOW(node->text, node->len), SL_CONFIG_PEER_NAME_MAX);
+		sl_load_error(ld, node->place, "peer name '%s' is too long; use at most %d bytes",
+		        sl_show(node->text, node->len), SL_CONFIG_PEER_NAME_MAX);
 		return NULL;
 	}
 	return sl_arena_text(&ld->arena, node->text, node->len);

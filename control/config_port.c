@@ -75,9 +75,9 @@ static bool parse_kernel_device(struct sl_loader *ld, const struct sl_node *node
 			port->device_arg = sl_arena_text(&ld->arena, node->text + len, node->len - len);
 		else
 			sl_load_error(ld, node->place,
-			        "device: '%.*s' does not name an interface; write %sIFACE, at most %d "
+			        "device: '%s' does not name an interface; write %sIFACE, at most %d "
 			        "characters",
-			        SL_SHOW(node->text, node->len), kernel_devices[i].prefix, SL_CONFIG_NAME_MAX);
+			        sl_show(node->text, node->len), kernel_devices[i].prefix, SL_CONFIG_NAME_MAX);
 		return true;
 	}
 	return false;
@@ -92,9 +92,9 @@ static void unknown_device(struct sl_loader *ld, const struct sl_node *node)
 		        node->text, node->text);
 	else
 		sl_load_error(ld, node->place,
-		        "device: '%.*s' is not known; give a PCI address such as \"0000:31:00.0\", "
+		        "device: '%s' is not known; give a PCI address such as \"0000:31:00.0\", "
 		        "\"af_packet:IFACE\", \"af_xdp:IFACE\", \"tap:IFACE\" or \"net_…\"",
-		        SL_SHOW(node->text, node->len));
+		        sl_show(node->text, node->len));
 }
 
 static void parse_device(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)

@@ -48,8 +48,8 @@ bool sl_value_number(
 	if (!sl_value_text(ld, node, key))
 		return false;
 	if (!parse_decimal(node->text, node->len, &value)) {
-		sl_load_error(ld, node->place, "%s: '%.*s' is not a decimal number; give one from %u to %u", key,
-		        SL_SHOW(node->text, node->len), min, max);
+		sl_load_error(ld, node->place, "%s: '%s' is not a decimal number; give one from %u to %u", key,
+		        sl_show(node->text, node->len), min, max);
 		return false;
 	}
 	if (value < min || value > max) {
@@ -80,7 +80,7 @@ bool sl_value_word(struct sl_loader *ld, const struct sl_node *node, const char 
 		                     : ", ",
 		        words[i]);
 	}
-	sl_load_error(ld, node->place, "%s: '%.*s' is not known; give %s", key, SL_SHOW(node->text, node->len), list);
+	sl_load_error(ld, node->place, "%s: '%s' is not known; give %s", key, sl_show(node->text, node->len), list);
 	return false;
 }
 
@@ -101,8 +101,8 @@ bool sl_value_ip(struct sl_loader *ld, const struct sl_node *node, const char *k
 		return false;
 	if (sl_ip_parse(node->text, out))
 		return true;
-	sl_load_error(ld, node->place, "%s: '%.*s' is not an IP address; give one such as 192.0.2.1 or 2001:db8::1",
-	        key, SL_SHOW(node->text, node->len));
+	sl_load_error(ld, node->place, "%s: '%s' is not an IP address; give one such as 192.0.2.1 or 2001:db8::1", key,
+	        sl_show(node->text, node->len));
 	return false;
 }
 
@@ -113,9 +113,9 @@ bool sl_value_prefix(
 		return false;
 	if (!sl_prefix_parse(node->text, out)) {
 		sl_load_error(ld, node->place,
-		        "%s: '%.*s' is not an address with a prefix length; give one such as 192.0.2.1/24 or "
+		        "%s: '%s' is not an address with a prefix length; give one such as 192.0.2.1/24 or "
 		        "2001:db8::1/64",
-		        key, SL_SHOW(node->text, node->len));
+		        key, sl_show(node->text, node->len));
 		return false;
 	}
 	if (need_len && !strchr(node->text, '/')) {
@@ -140,13 +140,13 @@ const char *sl_value_name(struct sl_loader *ld, const struct sl_node *node, cons
 		}
 	for (size_t i = 0; i < node->len; i++)
 		if (!isalnum((unsigned char)node->text[i]) && !strchr("_=+.-", node->text[i])) {
-			sl_load_error(ld, node->place, "%s name '%.*s' is not valid; use letters, digits and _ = + . -",
-			        what, SL_SHOW(node->text, node->len));
+			sl_load_error(ld, node->place, "%s name '%s' is not valid; use letters, digits and _ = + . -",
+			        what, sl_show(node->text, node->len));
 			return NULL;
 		}
 	if (node->len > SL_CONFIG_NAME_MAX) {
-		sl_load_error(ld, node->place, "%s name '%.*s' is too long; use at most %d characters", what,
-		        SL_SHOW(node->text, node->len), SL_CONFIG_NAME_MAX);
+		sl_load_error(ld, node->place, "%s name '%s' is too long; use at most %d characters", what,
+		        sl_show(node->text, node->len), SL_CONFIG_NAME_MAX);
 		return NULL;
 	}
 	return sl_arena_text(&ld->arena, node->text, node->len);
@@ -204,26 +204,26 @@ bool sl_value_endpoint(
 		return endpoint_literal(ld, node, key, out);
 	colon = strrchr(node->text, ':');
 	if (!colon) {
-		sl_load_error(ld, node->place, "%s: '%.*s' has no port; write %.*s:51820", key,
-		        SL_SHOW(node->text, node->len), SL_SHOW(node->text, node->len));
+		sl_load_error(ld, node->place, "%s: '%s' has no port; write %s:51820", key,
+		        sl_show(node->text, node->len), sl_show(node->text, node->len));
 		return false;
 	}
 	if (node->text[0] != '[' && memchr(node->text, ':', (size_t)(colon - node->text))) {
 		sl_load_error(ld, node->place,
-		        "%s: '%.*s' is not an address and port; write an IPv6 one as [2001:db8::1]:51820", key,
-		        SL_SHOW(node->text, node->len));
+		        "%s: '%s' is not an address and port; write an IPv6 one as [2001:db8::1]:51820", key,
+		        sl_show(node->text, node->len));
 		return false;
 	}
 	if (!parse_decimal(colon + 1, strlen(colon + 1), &port) || port == 0 || port > PORT_MAX) {
-		sl_load_error(ld, node->place, "%s: '%.*s' is not a port; give a number from 1 to %d", key,
-		        SL_SHOW(colon + 1, strlen(colon + 1)), PORT_MAX);
+		sl_load_error(ld, node->place, "%s: '%s' is not a port; give a number from 1 to %d", key,
+		        sl_show(colon + 1, strlen(colon + 1)), PORT_MAX);
 		return false;
 	}
 	if (!host_ok(node->text, (size_t)(colon - node->text))) {
 		sl_load_error(ld, node->place,
-		        "%s: '%.*s' is neither an IP address nor a host name; write ADDRESS:PORT or "
+		        "%s: '%s' is neither an IP address nor a host name; write ADDRESS:PORT or "
 		        "NAME:PORT",
-		        key, SL_SHOW(node->text, (size_t)(colon - node->text)));
+		        key, sl_show(node->text, (size_t)(colon - node->text)));
 		return false;
 	}
 	out->host = sl_arena_text(&ld->arena, node->text, (size_t)(colon - node->text));

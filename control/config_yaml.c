@@ -1,5 +1,6 @@
 #include "control/config_load.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@ enum {
 	DEPTH_MAX = 16, /* of nodes within nodes; the deepest legal one is 6 */
 	WHERE_LEN = 320,
 	WHERE_BUFFERS = 4,
+	KEY_RUN = 32,           /* so many characters of base64 in a row may be a good part of a key */
 	DISTANCE_TEXT_MAX = 32, /* longer words are compared by their beginning */
 };
 
@@ -49,6 +51,32 @@ const char *sl_load_where(const struct sl_loader *ld, struct sl_place place)
 	return buffer;
 }
 
+static bool may_hold_key(const char *text, size_t len)
+{
+	size_t run = 0;
+
+	for (size_t i = 0; i < len && run < KEY_RUN; i++)
+		run = isalnum((unsigned char)text[i]) || text[i] == '+' || text[i] == '/' ? run + 1 : 0;
+	return run == KEY_RUN;
+}
+
+const char *sl_show(const char *text, size_t len)
+{
+	static _Thread_local char buffers[WHERE_BUFFERS][SL_SHOWN_MAX + sizeof("…")];
+	static _Thread_local unsigned next;
+	char *buffer = buffers[next++ % WHERE_BUFFERS];
+	size_t shown = strcspn(text, " \t\r\n");
+
+	if (shown > len)
+		shown = len;
+	if (may_hold_key(text, shown))
+		return "(not shown, it may be a key)";
+	if (shown > SL_SHOWN_MAX)
+		shown = SL_SHOWN_MAX;
+	snprintf(buffer, sizeof(buffers[0]), "%.*s%s", (int)shown, text, shown < len ? "…" : "");
+	return buffer;
+}
+
 static struct sl_place place_of(const struct sl_loader *ld, yaml_mark_t mark)
 {
 	return (struct sl_place){ld->source->file, (uint32_t)mark.line + 1, (uint32_t)mark.column + 1};
@@ -56,7 +84,7 @@ static struct sl_place place_of(const struct sl_loader *ld, yaml_mark_t mark)
 
 void sl_yaml_begin(struct sl_yaml *yaml, const char *text, size_t len)
 {
-	memset(yaml, 0, sizeof(*yaml));
+	*yaml = (struct sl_yaml){.text = text, .len = len};
 	if (!yaml_parser_initialize(&yaml->parser)) {
 		yaml->failed = true;
 		return;
@@ -86,6 +114,25 @@ void sl_yaml_end(struct sl_yaml *yaml)
 	yaml_parser_delete(parser);
 }
 
+/* libyaml gives a byte offset alone for what it cannot decode. */
+static struct sl_place place_of_byte(const struct sl_loader *ld, size_t offset)
+{
+	const struct sl_yaml *yaml = &ld->source->yaml;
+	struct sl_place place = {ld->source->file, 1, 1};
+
+	for (size_t i = 0; i < offset && i < yaml->len; i++) {
+		unsigned char c = (unsigned char)yaml->text[i];
+
+		if (c == '\n') {
+			place.line++;
+			place.column = 1;
+		} else if ((c & 0xc0) != 0x80) { /* not the continuation of a character */
+			place.column++;
+		}
+	}
+	return place;
+}
+
 static void syntax_error(struct sl_loader *ld)
 {
 	const yaml_parser_t *parser = &ld->source->yaml.parser;
@@ -93,8 +140,8 @@ static void syntax_error(struct sl_loader *ld)
 	const char *problem = parser->problem ? parser->problem : "cannot be read";
 
 	if (parser->error == YAML_READER_ERROR)
-		sl_load_error(ld, place, "not YAML text: %s at byte %zu; save the file as UTF-8", problem,
-		        parser->problem_offset);
+		sl_load_error(
+		        ld, place_of_byte(ld, parser->problem_offset), "not text: %s; save the file as UTF-8", problem);
 	else if (parser->context)
 		sl_load_error(ld, place,
 		        "not YAML: %s, %s that starts at line %zu; check indentation, brackets and quotes", problem,
@@ -119,14 +166,17 @@ static bool next_event(struct sl_loader *ld)
 	return false;
 }
 
-static void refuse_decoration(struct sl_loader *ld, struct sl_node *node, const void *anchor, const void *tag)
+static void refuse_decoration(
+        struct sl_loader *ld, struct sl_node *node, const yaml_char_t *anchor_text, const yaml_char_t *tag_text)
 {
+	const char *anchor = (const char *)anchor_text, *tag = (const char *)tag_text;
+
 	if (anchor)
-		sl_load_error(ld, node->place, "anchor '&%.*s': anchors are not supported; take it out", SL_SHOWN_MAX,
-		        (const char *)anchor);
+		sl_load_error(ld, node->place, "anchor '&%s': anchors are not supported; take it out",
+		        sl_show(anchor, strlen(anchor)));
 	if (tag)
-		sl_load_error(ld, node->place, "tag '%.*s': tags are not supported; take it out", SL_SHOWN_MAX,
-		        (const char *)tag);
+		sl_load_error(
+		        ld, node->place, "tag '%s': tags are not supported; take it out", sl_show(tag, strlen(tag)));
 	node->bad = anchor || tag;
 }
 
@@ -187,8 +237,9 @@ struct sl_node sl_yaml_next(struct sl_loader *ld)
 		enter(ld, &node, SL_NODE_MAPPING);
 		break;
 	case YAML_ALIAS_EVENT:
-		sl_load_error(ld, node.place, "alias '*%.*s': aliases are not supported; write the value out",
-		        SL_SHOWN_MAX, (const char *)event->data.alias.anchor);
+		sl_load_error(ld, node.place, "alias '*%s': aliases are not supported; write the value out",
+		        sl_show((const char *)event->data.alias.anchor,
+		                strlen((const char *)event->data.alias.anchor)));
 		node.kind = SL_NODE_SCALAR;
 		node.text = "";
 		node.bad = true;
@@ -315,7 +366,7 @@ static void unknown_key(struct sl_loader *ld, const struct sl_node *name, const 
 	for (size_t i = 0; i < n_keys; i++)
 		if (keys[i].parse)
 			names[n++] = keys[i].name;
-	sl_load_error(ld, name->place, "unknown key '%.*s'; did you mean '%s'?", SL_SHOW(name->text, name->len),
+	sl_load_error(ld, name->place, "unknown key '%s'; did you mean '%s'?", sl_show(name->text, name->len),
 	        sl_nearest(name->text, name->len, names, n));
 }
 

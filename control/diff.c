@@ -91,10 +91,11 @@ static void change_dataplane(struct sl_differ *d)
 
 /* --- addresses --- */
 
+/* The same address with the same length: not the same network, so sl_prefix_equal is not what is meant. */
 static bool has_address(const struct sl_config_address *list, uint32_t n, const struct sl_prefix *prefix)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (sl_prefix_equal(&list[i].prefix, prefix))
+		if (sl_ip_equal(&list[i].prefix.addr, &prefix->addr) && list[i].prefix.len == prefix->len)
 			return true;
 	return false;
 }
