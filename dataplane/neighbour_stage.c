@@ -7,6 +7,7 @@
 
 #include "dataplane/icmp_error.h"
 #include "dataplane/ip.h"
+#include "dataplane/outer.h"
 #include "dataplane/staged.h"
 
 struct burst {
@@ -89,6 +90,8 @@ sl_stage_neighbour(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 {
 	struct burst b;
 
+	/* No earlier stage has anything left, so all that was on its way from SEAL is among these packets. */
+	w->paths->detour = false;
 	for (unsigned done = 0; done < n; done += SL_BURST) {
 		unsigned part = RTE_MIN(n - done, (unsigned)SL_BURST);
 
@@ -99,6 +102,7 @@ sl_stage_neighbour(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 		for (unsigned i = 0; i < part; i++) {
 			if (likely(dispose(w, &b, i, pkts[done + i])))
 				continue;
+			w->paths->detour = true; /* some may be among the rest */
 			for (unsigned k = done + i; k < n; k++)
 				sl_worker_enqueue(w, SL_STAGE_NEIGHBOUR, pkts[k]);
 			return;

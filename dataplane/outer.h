@@ -50,6 +50,8 @@ struct sl_outer_path {
 
 struct sl_outer_paths {
 	uint32_t n;
+	/* Sealed packets for ports are on the longer way over FRAGMENT and NEIGHBOUR: what is sealed later follows them. */
+	bool detour;
 	uint16_t recent[SL_OUTER_RECENT]; /* peer slot, its low bits → path; a hint */
 	struct sl_outer_path path[SL_VECTOR];
 };

@@ -212,6 +212,7 @@ to_port(struct sl_worker *w, struct rte_mbuf *m, const struct sl_outer_path *pat
 		p->next_hop = path->hop.next_hop;
 		p->next_mac = path->ether.dst_addr;
 		p->resolved = 1;
+		w->paths->detour = true;
 		sl_worker_enqueue(w, SL_STAGE_FRAGMENT, m);
 		return;
 	}
@@ -226,7 +227,7 @@ send_out(struct sl_worker *w, struct rte_mbuf *m, const struct sl_outer_path *pa
 {
 	bool v4 = path->outer.family == SL_AF_INET;
 	uint32_t udp_len = m->pkt_len + SL_UDP_HDR_LEN;
-	bool whole = path->outer.len + m->pkt_len <= path->mtu && w->stages[SL_STAGE_FRAGMENT]->n == 0;
+	bool whole = path->outer.len + m->pkt_len <= path->mtu && !w->paths->detour;
 	bool offload = path->offload && whole;
 	uint8_t *hdr = (uint8_t *)rte_pktmbuf_prepend(m, path->outer.len);
 

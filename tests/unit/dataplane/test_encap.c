@@ -1,0 +1,347 @@
+#include "tests/unit/dataplane/egress.h"
+
+static void
+encap(struct rig *r, uint32_t peer, struct rte_mbuf *m)
+{
+	sl_packet(m)->out_peer = peer;
+	put(r, SL_STAGE_ENCAP, m);
+}
+
+/* The inner total length tells packets apart. */
+static unsigned
+length_of(const uint8_t *plain)
+{
+	return (unsigned)plain[2] << 8 | plain[3];
+}
+
+Test(encap, without_a_session_it_waits_and_control_is_told)
+{
+	struct rig *r = tunnel(1, ENDPOINT4);
+	struct rig_session s;
+	uint8_t plain[RIG_PACKET];
+
+	for (unsigned i = 0; i < 3; i++)
+		encap(r, PEER, inner4(r, 100 + i));
+	rig_run(r, 0);
+	cr_expect_eq(r->n_sent, 0);
+	cr_expect_eq(queued(r), 3);
+	cr_expect_eq(facts(r, PEER), SL_FACT_NEED_SESSION);
+	cr_expect_eq(atomic_load(&r->dp->peers.slots[PEER].staged), 3);
+	s = rig_session(r, PEER, true, true);
+	/* what waited goes before what is newer, without a word from control */
+	encap(r, PEER, inner4(r, 103));
+	rig_run(r, 0);
+	cr_assert_eq(r->n_sent, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		cr_expect_eq(sent_plain(r, i, &s, plain, NULL), 112);
+		cr_expect_eq(length_of(plain), 100 + i);
+	}
+	cr_expect_eq(atomic_load(&r->dp->peers.slots[PEER].staged), 0);
+	finish(r);
+}
+
+Test(encap, sessions_that_may_not_be_used)
+{
+	struct rig *r = tunnel(1, ENDPOINT4);
+	struct rig_session s = rig_session(r, PEER, false, true);
+
+	r->now += SL_REJECT_AFTER_TIME_NS - 1;
+	encap(r, PEER, inner4(r, 100));
+	rig_run(r, 0);
+	cr_expect_eq(r->n_sent, 1, "one nanosecond young enough");
+	cr_expect_eq(facts(r, PEER), 0, "the responder does not rekey by age");
+	r->now += 1;
+	encap(r, PEER, inner4(r, 100));
+	rig_run(r, 0);
+	cr_expect_eq(r->n_sent, 1);
+	cr_expect_eq(queued(r), 1);
+	cr_expect_eq(facts(r, PEER), SL_FACT_NEED_SESSION);
+	/* counter at the limit; nothing is reserved */
+	s = rig_session(r, PEER, true, true);
+	atomic_store(&s.s->send_counter, s.s->send_limit);
+	encap(r, PEER, inner4(r, 100));
+	rig_run(r, 0);
+	cr_expect_eq(queued(r), 2);
+	cr_expect_eq(atomic_load(&s.s->send_counter), s.s->send_limit);
+	/* one counter left */
+	atomic_store(&s.s->send_counter, s.s->send_limit - 1);
+	command(r, 0, SL_CMD_DRAIN_PEER, PEER, NULL);
+	rig_run(r, 0);
+	cr_expect_eq(r->n_sent, 2);
+	cr_expect_eq(queued(r), 1);
+	/* a session of another peer in the slot is none of ours */
+	s.s->peer = PEER + 1;
+	atomic_store(&s.s->send_counter, 0);
+	command(r, 0, SL_CMD_DRAIN_PEER, PEER, NULL);
+	rig_run(r, 0);
+	cr_expect_eq(queued(r), 1);
+	s.s->peer = PEER;
+	finish(r);
+}
+
+Test(encap, rekey_on_send)
+{
+	static const struct {
+		bool initiator;
+		uint64_t age, counter;
+		uint32_t want;
+	} cases[] = {
+		{true, SL_REKEY_AFTER_TIME_NS - 1, 0, 0},
+		{true, SL_REKEY_AFTER_TIME_NS, 0, SL_FACT_REKEY_SEND},
+		{false, SL_REKEY_AFTER_TIME_NS, 0, 0},
+		{false, 0, SL_REKEY_AFTER_MESSAGES, 0},
+		{false, 0, SL_REKEY_AFTER_MESSAGES + 1, SL_FACT_REKEY_SEND},
+		{true, 0, SL_REKEY_AFTER_MESSAGES + 1, SL_FACT_REKEY_SEND},
+	};
+
+	for (unsigned i = 0; i < RTE_DIM(cases); i++) {
+		struct rig *r = tunnel(1, ENDPOINT4);
+		struct rig_session s = rig_session(r, PEER, cases[i].initiator, true);
+
+		atomic_store(&s.s->send_counter, cases[i].counter);
+		r->now += cases[i].age;
+		encap(r, PEER, inner4(r, 100));
+		rig_run(r, 0);
+		cr_expect_eq(r->n_sent, 1);
+		cr_expect_eq(facts(r, PEER), cases[i].want, "case %u", i);
+		finish(r);
+	}
+}
+
+Test(encap, peers_that_cannot_be_reached)
+{
+	struct rig *r = tunnel(1, NULL);
+	struct rig_session s = rig_session(r, PEER, true, true);
+
+	/* no endpoint: counted, and the sender is told over the LAN */
+	rig_neighbour(r, RIG_LAN, HOST_V4, 9);
+	encap(r, PEER, inner4(r, 100));
+	rig_run(r, 0);
+	cr_expect_eq(rig_drops(r, SL_DROP_NO_ENDPOINT), 1);
+	cr_assert_eq(r->n_sent, 1);
+	cr_expect_eq(r->sent[0].port, RIG_LAN);
+	cr_expect_eq(memcmp(rte_pktmbuf_mtod_offset(r->sent[0].m, uint8_t *, 34), "\3\1", 2), 0, "host unreachable");
+	/* no route to the endpoint */
+	rig_peer(r, PEER, RIG_WG0, ENDPOINT4, NULL);
+	rig_route(r, "198.51.100.0/24", SL_ROUTE(SL_ROUTE_IF, 77));
+	encap(r, PEER, inner4(r, 100));
+	rig_run(r, 0);
+	cr_expect_eq(rig_drops(r, SL_DROP_INTERFACE_DOWN), 1);
+	/* a port without an address of that family */
+	rig_route(r, "198.51.100.0/24", SL_ROUTE(SL_ROUTE_VIA, 0));
+	r->ifs[RIG_WAN].n_addresses = 0;
+	rig_publish_if(r, RIG_WAN);
+	encap(r, PEER, inner4(r, 100));
+	rig_run(r, 0);
+	cr_expect_eq(rig_drops(r, SL_DROP_NO_ROUTE), 1);
+	/* removed */
+	atomic_store(&r->dp->peers.slots[PEER].live, 0);
+	encap(r, PEER, inner4(r, 100));
+	rig_run(r, 0);
+	cr_expect_eq(rig_drops(r, SL_DROP_INTERFACE_DOWN), 2);
+	cr_expect_eq(atomic_load(&s.s->send_counter), 0, "nothing was reserved");
+	finish(r);
+}
+
+Test(encap, keepalives_never_wait_for_a_session)
+{
+	struct rig *r = tunnel(1, ENDPOINT4);
+
+	command(r, 0, SL_CMD_KEEPALIVE, PEER, NULL);
+	rig_run(r, 0);
+	cr_expect_eq(rig_drops(r, SL_DROP_STAGED_GIVEN_UP), 1);
+	cr_expect_eq(queued(r), 0);
+	cr_expect_eq(facts(r, PEER), SL_FACT_NEED_SESSION);
+	finish(r);
+}
+
+Test(encap, waits_for_the_neighbour_unsealed)
+{
+	struct rig *r = tunnel(1, "203.0.113.77:4444");
+	struct rig_session s = rig_session(r, PEER, true, true);
+	struct sl_ip next_hop = rig_ip("203.0.113.77");
+	struct sl_neighbour_miss miss;
+	uint8_t plain[RIG_PACKET];
+
+	encap(r, PEER, inner4(r, 100));
+	encap(r, PEER, inner4(r, 101));
+	rig_run(r, 0);
+	cr_expect_eq(queued(r), 2);
+	cr_expect_eq(atomic_load(&s.s->send_counter), 0, "what waits has no counter");
+	cr_assert(take_miss(r, &miss));
+	cr_expect(sl_ip_equal(&miss.ip, &next_hop));
+	cr_expect_eq(miss.out_if, RIG_WAN);
+	cr_expect_not(take_miss(r, &miss), "one miss for both");
+	rig_neighbour(r, RIG_WAN, "203.0.113.77", 7);
+	encap(r, PEER, inner4(r, 102)); /* before housekeeping finds out */
+	rig_run(r, 0);
+	cr_assert_eq(r->n_sent, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		cr_expect_eq(sent_plain(r, i, &s, plain, NULL), 112);
+		cr_expect_eq(length_of(plain), 100 + i);
+	}
+	/* known not to answer */
+	sl_neighbour_set(r->dp->neighbours, RIG_WAN, &next_hop, NULL, SL_NEIGHBOUR_FAILED);
+	encap(r, PEER, inner4(r, 103));
+	rig_run(r, 0);
+	cr_expect_eq(rig_drops(r, SL_DROP_NO_NEIGHBOUR), 1);
+	finish(r);
+}
+
+/* Runs of many peers in one burst, more than a batch holds, each by its own session and in order. */
+Test(encap, many_peers_in_one_burst)
+{
+	struct rig *r = tunnel(1, ENDPOINT4);
+	struct rig_session s[200];
+	uint8_t plain[RIG_PACKET];
+	uint64_t counter;
+
+	for (uint32_t i = 2; i < 200; i++) {
+		rig_peer(r, i, RIG_WG0, i % 2 ? ENDPOINT4 : ENDPOINT6, NULL);
+		s[i] = rig_session(r, i, true, true);
+	}
+	for (unsigned round = 0; round < 3; round++)
+		for (uint32_t i = 2; i < 200; i++)
+			encap(r, i, inner4(r, 100 + round));
+	rig_run(r, 0);
+	cr_assert_eq(r->n_sent, 3 * 198);
+	for (unsigned k = 0; k < r->n_sent; k++) {
+		uint32_t i = 2 + k % 198;
+
+		cr_assert_eq(sent_plain(r, k, &s[i], plain, &counter), 112, "packet %u", k);
+		cr_expect_eq(length_of(plain), 100 + k / 198);
+		cr_expect_eq(counter, k / 198);
+	}
+	finish(r);
+}
+
+/* --- nested tunnels: peer 1 on WG0 is reached through peer 2 on WG1 --- */
+
+#define INNER_ENDPOINT "10.65.0.7:4444"
+
+static struct rig *
+nested(void)
+{
+	struct rig *r = tunnel(1, INNER_ENDPOINT);
+
+	rig_peer(r, 2, RIG_WG1, ENDPOINT6, NULL);
+	rig_allow(r, 2, "10.65.0.7/32");
+	return r;
+}
+
+Test(encap, a_tunnel_in_a_tunnel)
+{
+	struct rig *r = nested();
+	struct rig_session s1 = rig_session(r, PEER, true, true), s2 = rig_session(r, 2, true, true);
+	uint8_t outer[RIG_PACKET], plain[RIG_PACKET];
+	struct sl_ip_info info;
+
+	encap(r, PEER, inner4(r, 333));
+	rig_run(r, 0);
+	cr_assert_eq(r->n_sent, 1);
+	cr_assert_eq(sent_plain(r, 0, &s2, outer, NULL), 28 + 32 + 336 + 4); /* padded to 16 */
+	cr_assert_eq(sl_ip_hdr_parse(outer, 396, 396, &info), SL_IP_OK);
+	cr_expect_eq(info.total_len, 28 + 32 + 336);
+	cr_expect_eq(sl_ip4_checksum(outer, 20), 0);
+	cr_expect_eq(memcmp(info.src, "\x0a\x41\0\1", 4), 0, "WG1's address");
+	cr_expect_eq(memcmp(info.dst, "\x0a\x41\0\7", 4), 0);
+	cr_expect_eq(rig_open(plain, &s1, outer + 28, 32 + 336), 336);
+	cr_expect_eq(length_of(plain), 333);
+	finish(r);
+}
+
+/* An outer packet above the next tunnel's MTU goes in pieces; pieces and what follows keep their order. */
+Test(encap, nested_packets_are_fragmented)
+{
+	struct rig *r = nested();
+	struct rig_session s1 = rig_session(r, PEER, true, true), s2 = rig_session(r, 2, true, true);
+	uint8_t piece[3][RIG_PACKET], whole[RIG_PACKET], plain[RIG_PACKET];
+
+	encap(r, PEER, inner4(r, 1420));
+	encap(r, PEER, inner4(r, 100));
+	rig_run(r, 0);
+	cr_assert_eq(r->n_sent, 3);
+	for (unsigned i = 0; i < 3; i++)
+		cr_assert_geq(sent_plain(r, i, &s2, piece[i], NULL), 48);
+	cr_expect_eq(piece[0][6] << 8 | piece[0][7], 0x2000, "more fragments");
+	cr_expect_eq((piece[1][6] << 8 | piece[1][7]) * 8u, length_of(piece[0]) - 20);
+	memcpy(whole, piece[0] + 20, length_of(piece[0]) - 20);
+	memcpy(whole + length_of(piece[0]) - 20, piece[1] + 20, length_of(piece[1]) - 20);
+	cr_expect_eq(rig_open(plain, &s1, whole + 8, length_of(piece[0]) + length_of(piece[1]) - 48), 1420);
+	cr_expect_eq(rig_open(plain, &s1, piece[2] + 28, length_of(piece[2]) - 28), 112);
+	finish(r);
+}
+
+Test(encap, the_inner_packet_waits_for_the_outer_tunnel)
+{
+	struct rig *r = nested();
+	struct rig_session s1 = rig_session(r, PEER, true, true), s2;
+	uint8_t outer[RIG_PACKET], plain[RIG_PACKET];
+
+	for (unsigned i = 0; i < 3; i++)
+		encap(r, PEER, inner4(r, 100 + i));
+	rig_run(r, 0);
+	cr_expect_eq(queued(r), 3);
+	cr_expect_eq(facts(r, PEER), 0);
+	cr_expect_eq(facts(r, 2), SL_FACT_NEED_SESSION);
+	cr_expect_eq(atomic_load(&s1.s->send_counter), 0);
+	s2 = rig_session(r, 2, true, true);
+	encap(r, PEER, inner4(r, 103));
+	rig_run(r, 0);
+	cr_assert_eq(r->n_sent, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		cr_assert_gt(sent_plain(r, i, &s2, outer, NULL), 0);
+		cr_expect_eq(rig_open(plain, &s1, outer + 28, length_of(outer) - 28), 112);
+		cr_expect_eq(length_of(plain), 100 + i);
+	}
+	finish(r);
+}
+
+/* Each of two tunnels leads into the other: the chain is given up before anything is sealed. */
+Test(encap, tunnels_that_lead_into_each_other)
+{
+	struct rig *r = nested();
+	struct rig_session s1 = rig_session(r, PEER, true, true), s2 = rig_session(r, 2, true, true);
+
+	rig_peer(r, 2, RIG_WG1, "10.64.0.2:9", NULL);
+	encap(r, PEER, inner4(r, 100));
+	rig_run(r, 0);
+	cr_expect_eq(r->n_sent, 0);
+	cr_expect_eq(rig_drops(r, SL_DROP_NESTING), 1);
+	cr_expect_eq(atomic_load(&s1.s->send_counter) + atomic_load(&s2.s->send_counter), 0);
+	finish(r);
+}
+
+/* Peers 1 → 2 → 3 → 4 → port is as deep as it goes. */
+Test(encap, depth_limit)
+{
+	struct rig *r = tunnel(1, "10.65.0.2:9");
+
+	rig_session(r, PEER, true, true);
+	for (uint32_t i = 2; i <= 5; i++) {
+		char own[32], next[32];
+
+		snprintf(own, sizeof(own), "10.%u.0.%u/32", i % 2 ? 64 : 65, i);
+		snprintf(next, sizeof(next), "10.%u.0.%u:9", i % 2 ? 65 : 64, i + 1);
+		rig_peer(r, i, i % 2 ? RIG_WG0 : RIG_WG1, i == 4 ? ENDPOINT4 : next, NULL);
+		rig_allow(r, i, own);
+		rig_session(r, i, true, true);
+	}
+	encap(r, PEER, inner4(r, 500));
+	rig_run(r, 0);
+	cr_expect_eq(r->n_sent, 1);
+	cr_expect_eq(rig_all_drops(r), 0);
+	/* the same way for a packet that has been through a tunnel before */
+	encap(r, PEER, inner4(r, 500));
+	sl_packet(r->w->stages[SL_STAGE_ENCAP]->pkts[0])->nesting = 1;
+	rig_run(r, 0);
+	cr_expect_eq(rig_drops(r, SL_DROP_NESTING), 1);
+	/* one deeper */
+	rig_peer(r, 4, RIG_WG1, "10.64.0.5:9", NULL);
+	rig_peer(r, 5, RIG_WG0, ENDPOINT4, NULL);
+	encap(r, PEER, inner4(r, 500));
+	rig_run(r, 0);
+	cr_expect_eq(r->n_sent, 1);
+	cr_expect_eq(rig_drops(r, SL_DROP_NESTING), 2);
+	finish(r);
+}
