@@ -23,16 +23,14 @@ struct sl_localaddr {
 };
 
 /* The addresses are ours, so the hash need not withstand an attacker: it decides only whether a miss is seen early. */
-static inline uint32_t
-hash(uint64_t hi, uint64_t lo)
+static inline uint32_t hash(uint64_t hi, uint64_t lo)
 {
 	uint64_t h = (hi ^ lo * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93);
 
 	return (uint32_t)(h >> 32) ^ (uint32_t)(h >> 13);
 }
 
-static inline uint32_t
-hash4(const void *addr)
+static inline uint32_t hash4(const void *addr)
 {
 	uint32_t a;
 
@@ -40,8 +38,7 @@ hash4(const void *addr)
 	return hash(a, 1);
 }
 
-static inline uint32_t
-hash6(const void *addr)
+static inline uint32_t hash6(const void *addr)
 {
 	uint64_t a[2];
 
@@ -49,14 +46,12 @@ hash6(const void *addr)
 	return hash(a[0], a[1]);
 }
 
-static uint32_t
-hash_ip(const struct sl_ip *ip)
+static uint32_t hash_ip(const struct sl_ip *ip)
 {
 	return ip->family == SL_AF_INET ? hash4(ip->bytes) : hash6(ip->bytes);
 }
 
-static int
-order(const void *a, const void *b)
+static int order(const void *a, const void *b)
 {
 	const struct sl_localaddr_entry *x = a, *y = b;
 	int c = memcmp(&x->ip, &y->ip, sizeof(x->ip));
@@ -65,8 +60,7 @@ order(const void *a, const void *b)
 }
 
 /* Sorts, and merges entries that name one address on one interface. Returns how many remain. */
-static uint32_t
-tidy(struct sl_localaddr_entry *e, uint32_t n)
+static uint32_t tidy(struct sl_localaddr_entry *e, uint32_t n)
 {
 	uint32_t kept = 0;
 
@@ -80,14 +74,12 @@ tidy(struct sl_localaddr_entry *e, uint32_t n)
 	return kept;
 }
 
-static uint32_t
-power_of_two(uint32_t at_least)
+static uint32_t power_of_two(uint32_t at_least)
 {
 	return at_least <= 1 ? 1 : 1u << (32 - __builtin_clz(at_least - 1));
 }
 
-static void
-fill(struct sl_localaddr *set, uint64_t *filter, uint32_t *places)
+static void fill(struct sl_localaddr *set, uint64_t *filter, uint32_t *places)
 {
 	for (uint32_t i = 0; i < set->n; i++) {
 		uint32_t h = hash_ip(&set->entries[i].ip), at = h >> 8;
@@ -101,8 +93,7 @@ fill(struct sl_localaddr *set, uint64_t *filter, uint32_t *places)
 	}
 }
 
-int
-sl_localaddr_create(struct sl_localaddr **out, const struct sl_localaddr_entry *entries, uint32_t n)
+int sl_localaddr_create(struct sl_localaddr **out, const struct sl_localaddr_entry *entries, uint32_t n)
 {
 	struct sl_localaddr_entry *copy;
 	struct sl_localaddr *set;
@@ -133,28 +124,25 @@ sl_localaddr_create(struct sl_localaddr **out, const struct sl_localaddr_entry *
 	return 0;
 }
 
-void
-sl_localaddr_destroy(struct sl_localaddr *set)
+void sl_localaddr_destroy(struct sl_localaddr *set)
 {
 	free(set);
 }
 
-static void
-free_set(void *ctx, void *ptr)
+static void free_set(void *ctx, void *ptr)
 {
 	free(ptr);
 }
 
-void
-sl_localaddr_retire(struct sl_localaddr *set, struct sl_reclaim *reclaim)
+void sl_localaddr_retire(struct sl_localaddr *set, struct sl_reclaim *reclaim)
 {
 	if (set != NULL)
 		sl_reclaim_defer(reclaim, &set->node, free_set, NULL, set);
 }
 
 /* len: 4 or 16, a constant at every call. */
-static inline const struct sl_localaddr_entry *
-find(const struct sl_localaddr *set, const void *addr, uint8_t family, size_t len, uint32_t h, uint16_t in_if)
+static inline const struct sl_localaddr_entry *find(
+        const struct sl_localaddr *set, const void *addr, uint8_t family, size_t len, uint32_t h, uint16_t in_if)
 {
 	const struct sl_localaddr_entry *found = NULL;
 	uint32_t i;
@@ -179,14 +167,12 @@ find(const struct sl_localaddr *set, const void *addr, uint8_t family, size_t le
 	return found;
 }
 
-static inline bool
-may_have(const struct sl_localaddr *set, uint32_t h)
+static inline bool may_have(const struct sl_localaddr *set, uint32_t h)
 {
 	return set->filter[(h & set->filter_mask) / 64] >> (h % 64) & 1;
 }
 
-const struct sl_localaddr_entry *
-sl_localaddr_lookup4(const struct sl_localaddr *set, const void *addr, uint16_t in_if)
+const struct sl_localaddr_entry *sl_localaddr_lookup4(const struct sl_localaddr *set, const void *addr, uint16_t in_if)
 {
 	uint32_t h = hash4(addr);
 
@@ -195,8 +181,7 @@ sl_localaddr_lookup4(const struct sl_localaddr *set, const void *addr, uint16_t 
 	return find(set, addr, SL_AF_INET, 4, h, in_if);
 }
 
-const struct sl_localaddr_entry *
-sl_localaddr_lookup6(const struct sl_localaddr *set, const void *addr, uint16_t in_if)
+const struct sl_localaddr_entry *sl_localaddr_lookup6(const struct sl_localaddr *set, const void *addr, uint16_t in_if)
 {
 	uint32_t h = hash6(addr);
 
@@ -205,8 +190,8 @@ sl_localaddr_lookup6(const struct sl_localaddr *set, const void *addr, uint16_t 
 	return find(set, addr, SL_AF_INET6, 16, h, in_if);
 }
 
-const struct sl_localaddr_entry *
-sl_localaddr_lookup(const struct sl_localaddr *set, const struct sl_ip *ip, uint16_t in_if)
+const struct sl_localaddr_entry *sl_localaddr_lookup(
+        const struct sl_localaddr *set, const struct sl_ip *ip, uint16_t in_if)
 {
 	if (ip->family == SL_AF_INET)
 		return sl_localaddr_lookup4(set, ip->bytes, in_if);

@@ -41,10 +41,11 @@ void sl_localaddr_destroy(struct sl_localaddr *set);
 void sl_localaddr_retire(struct sl_localaddr *set, struct sl_reclaim *reclaim);
 
 /*
- * The entry of an address as seen by a packet that came in on in_if: the one on that interface if there is one, else any
- * that is not SCOPED; NULL if the address is not ours there, or set is NULL. addr: 4 or 16 bytes in network order, at any
- * alignment. The entry lives as long as the set.
+ * The entry of an address as seen by a packet that came in on in_if: the one on that interface if there is one, else
+ * any that is not SCOPED; NULL if the address is not ours there, or set is NULL. addr: 4 or 16 bytes in network order,
+ * at any alignment. The entry lives as long as the set.
  */
 const struct sl_localaddr_entry *sl_localaddr_lookup4(const struct sl_localaddr *set, const void *addr, uint16_t in_if);
 const struct sl_localaddr_entry *sl_localaddr_lookup6(const struct sl_localaddr *set, const void *addr, uint16_t in_if);
-const struct sl_localaddr_entry *sl_localaddr_lookup(const struct sl_localaddr *set, const struct sl_ip *ip, uint16_t in_if);
+const struct sl_localaddr_entry *sl_localaddr_lookup(
+        const struct sl_localaddr *set, const struct sl_ip *ip, uint16_t in_if);

@@ -5,8 +5,7 @@
 
 #include "dataplane/lpm_table.h"
 
-int
-sl_lpm_create(struct sl_lpm **out, struct sl_reclaim *reclaim, uint64_t max_bytes)
+int sl_lpm_create(struct sl_lpm **out, struct sl_reclaim *reclaim, uint64_t max_bytes)
 {
 	struct sl_lpm *t = aligned_alloc(alignof(struct sl_lpm), sizeof(*t));
 
@@ -23,8 +22,7 @@ sl_lpm_create(struct sl_lpm **out, struct sl_reclaim *reclaim, uint64_t max_byte
 	return 0;
 }
 
-static void
-free_table(void *ctx, void *ptr)
+static void free_table(void *ctx, void *ptr)
 {
 	struct sl_lpm *t = ptr;
 
@@ -33,8 +31,7 @@ free_table(void *ctx, void *ptr)
 }
 
 /* The chunks still waiting were handed in before, so they are freed before the table. */
-void
-sl_lpm_destroy(struct sl_lpm *t)
+void sl_lpm_destroy(struct sl_lpm *t)
 {
 	if (t == NULL)
 		return;
@@ -46,8 +43,7 @@ sl_lpm_destroy(struct sl_lpm *t)
 	sl_reclaim_defer(t->reclaim, &t->node, free_table, NULL, t);
 }
 
-static void
-free_garbage(void *ctx, void *ptr)
+static void free_garbage(void *ctx, void *ptr)
 {
 	struct sl_lpm *t = ctx;
 	struct sl_lpm_garbage *g = ptr;
@@ -61,16 +57,15 @@ free_garbage(void *ctx, void *ptr)
 }
 
 /*
- * Makes sure that the blocks a change replaces can be noted. Outside an edit the chunk handed in last takes more of them
- * as long as it has no token; an empty one has not been handed in at all.
+ * Makes sure that the blocks a change replaces can be noted. Outside an edit the chunk handed in last takes more of
+ * them as long as it has no token; an empty one has not been handed in at all.
  */
-static bool
-reserve_garbage(struct sl_lpm *t)
+static bool reserve_garbage(struct sl_lpm *t)
 {
 	struct sl_lpm_garbage *g = t->garbage;
 
 	if (g != NULL && g->n <= SL_LPM_GARBAGE_BLOCKS - SL_LPM_OP_BLOCKS &&
-		(t->editing || g->n == 0 || sl_reclaim_is_open(&g->reclaim)))
+	        (t->editing || g->n == 0 || sl_reclaim_is_open(&g->reclaim)))
 		return true;
 	g = malloc(sizeof(*g));
 	if (g == NULL)
@@ -82,8 +77,7 @@ reserve_garbage(struct sl_lpm *t)
 	return true;
 }
 
-static void
-note_garbage(struct sl_lpm *t, const struct sl_lpm_op *op)
+static void note_garbage(struct sl_lpm *t, const struct sl_lpm_op *op)
 {
 	struct sl_lpm_garbage *g = t->garbage;
 
@@ -96,8 +90,7 @@ note_garbage(struct sl_lpm *t, const struct sl_lpm_op *op)
 }
 
 /* Publishes a change, or takes it back. Returns 0 or -ENOMEM. */
-static int
-finish(struct sl_lpm_op *op, unsigned family, uint64_t root)
+static int finish(struct sl_lpm_op *op, unsigned family, uint64_t root)
 {
 	struct sl_lpm *t = op->t;
 
@@ -115,14 +108,13 @@ finish(struct sl_lpm_op *op, unsigned family, uint64_t root)
 	return 0;
 }
 
-static bool
-valid(const struct sl_prefix *p)
+static bool valid(const struct sl_prefix *p)
 {
-	return (p->addr.family == SL_AF_INET || p->addr.family == SL_AF_INET6) && p->len <= sl_family_bits(p->addr.family);
+	return (p->addr.family == SL_AF_INET || p->addr.family == SL_AF_INET6) &&
+	       p->len <= sl_family_bits(p->addr.family);
 }
 
-static void
-op_init(struct sl_lpm_op *op, struct sl_lpm *t, const struct sl_prefix *p, uint32_t value)
+static void op_init(struct sl_lpm_op *op, struct sl_lpm *t, const struct sl_prefix *p, uint32_t value)
 {
 	op->t = t;
 	op->key = sl_lpm_mask(sl_lpm_bits_of(&p->addr), p->len);
@@ -132,8 +124,7 @@ op_init(struct sl_lpm_op *op, struct sl_lpm *t, const struct sl_prefix *p, uint3
 	op->n_made = op->n_replaced = op->n_dropped = 0;
 }
 
-int
-sl_lpm_set(struct sl_lpm *t, const struct sl_prefix *prefix, uint32_t value, uint32_t *old)
+int sl_lpm_set(struct sl_lpm *t, const struct sl_prefix *prefix, uint32_t value, uint32_t *old)
 {
 	unsigned family = prefix->addr.family == SL_AF_INET6;
 	struct sl_lpm_op op;
@@ -155,8 +146,7 @@ sl_lpm_set(struct sl_lpm *t, const struct sl_prefix *prefix, uint32_t value, uin
 	return 0;
 }
 
-int
-sl_lpm_remove(struct sl_lpm *t, const struct sl_prefix *prefix, uint32_t *old)
+int sl_lpm_remove(struct sl_lpm *t, const struct sl_prefix *prefix, uint32_t *old)
 {
 	unsigned family = prefix->addr.family == SL_AF_INET6;
 	struct sl_lpm_op op;
@@ -178,18 +168,16 @@ sl_lpm_remove(struct sl_lpm *t, const struct sl_prefix *prefix, uint32_t *old)
 	return 0;
 }
 
-uint32_t
-sl_lpm_get(const struct sl_lpm *t, const struct sl_prefix *prefix)
+uint32_t sl_lpm_get(const struct sl_lpm *t, const struct sl_prefix *prefix)
 {
 	if (!valid(prefix))
 		return 0;
 	return sl_lpm_find(t, t->work[prefix->addr.family == SL_AF_INET6],
-		sl_lpm_mask(sl_lpm_bits_of(&prefix->addr), prefix->len), prefix->len);
+	        sl_lpm_mask(sl_lpm_bits_of(&prefix->addr), prefix->len), prefix->len);
 }
 
 /* The chunk that may still be open belongs to reclaim; an empty one is kept for the edit. */
-void
-sl_lpm_begin(struct sl_lpm *t)
+void sl_lpm_begin(struct sl_lpm *t)
 {
 	if (t->garbage != NULL && t->garbage->n != 0)
 		t->garbage = NULL;
@@ -200,8 +188,7 @@ sl_lpm_begin(struct sl_lpm *t)
 	t->count_at_begin = t->count;
 }
 
-void
-sl_lpm_commit(struct sl_lpm *t)
+void sl_lpm_commit(struct sl_lpm *t)
 {
 	struct sl_lpm_garbage *next;
 
@@ -223,8 +210,7 @@ sl_lpm_commit(struct sl_lpm *t)
 }
 
 /* Frees the nodes of the running edit below a slot; nodes of before it lead to nodes of before it only. */
-static void
-free_made(struct sl_lpm *t, uint64_t slot)
+static void free_made(struct sl_lpm *t, uint64_t slot)
 {
 	uint32_t ref = sl_lpm_child(slot);
 	void *node = sl_lpm_node(t->arena.base, ref);
@@ -253,8 +239,7 @@ free_made(struct sl_lpm *t, uint64_t slot)
 	sl_lpm_arena_free(&t->arena, ref >> SL_LPM_BLOCK_SHIFT);
 }
 
-void
-sl_lpm_abort(struct sl_lpm *t)
+void sl_lpm_abort(struct sl_lpm *t)
 {
 	struct sl_lpm_garbage *next;
 
@@ -272,15 +257,13 @@ sl_lpm_abort(struct sl_lpm *t)
 	t->count = t->count_at_begin;
 }
 
-uint64_t
-sl_lpm_count(const struct sl_lpm *t)
+uint64_t sl_lpm_count(const struct sl_lpm *t)
 {
 	return t->count;
 }
 
-uint64_t
-sl_lpm_memory(const struct sl_lpm *t)
+uint64_t sl_lpm_memory(const struct sl_lpm *t)
 {
 	return sizeof(*t) + t->arena.bytes + t->arena.n_slabs * sizeof(struct sl_lpm_slab) +
-		t->n_garbage * sizeof(struct sl_lpm_garbage);
+	       t->n_garbage * sizeof(struct sl_lpm_garbage);
 }

@@ -39,7 +39,8 @@ struct sl_lpm;
  */
 int sl_lpm_create(struct sl_lpm **out, struct sl_reclaim *reclaim, uint64_t max_bytes);
 
-/* Call after the table was unpublished: its memory goes once no reader can hold it (a later poll of reclaim). NULL is allowed. */
+/* Call after the table was unpublished: its memory goes once no reader can hold it (a later poll of reclaim). NULL is
+ * allowed. */
 void sl_lpm_destroy(struct sl_lpm *t);
 
 /*
@@ -71,9 +72,11 @@ typedef bool (*sl_lpm_walk_fn)(void *ctx, const struct sl_prefix *prefix, uint32
 
 /*
  * Calls fn for all prefixes of a family in the order (address, length), beginning behind `after`, or at the first one
- * for NULL. `after` need not exist, so a walk can be cut into slices with changes in between. Returns false if fn ended it.
+ * for NULL. `after` need not exist, so a walk can be cut into slices with changes in between. Returns false if fn ended
+ * it.
  */
-bool sl_lpm_walk(const struct sl_lpm *t, enum sl_family family, const struct sl_prefix *after, sl_lpm_walk_fn fn, void *ctx);
+bool sl_lpm_walk(
+        const struct sl_lpm *t, enum sl_family family, const struct sl_prefix *after, sl_lpm_walk_fn fn, void *ctx);
 
 /* Prefixes in the table, both families. */
 uint64_t sl_lpm_count(const struct sl_lpm *t);

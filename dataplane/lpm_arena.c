@@ -5,46 +5,48 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 
-/* Sizes are multiples of 32 bytes up to 256, then 8 steps to each doubling. */
-#define SMALL_STEP    32u
-#define SMALL_MAX     256u
-#define SMALL_CLASSES (SMALL_MAX / SMALL_STEP)
-#define SMALL_LOG     8
+/* Sizes: 32 bytes, then multiples of a cache line up to 512, then 8 steps to each doubling. */
+#define TINY          32u
+#define LINE          64u
+#define SMALL_MAX     512u
+#define SMALL_CLASSES (1 + SMALL_MAX / LINE)
+#define SMALL_LOG     9
 #define STEPS_LOG     3
 #define STEPS         (1u << STEPS_LOG)
 
 #define SLAB_UNITS      (SL_LPM_SLAB_BYTES / SL_LPM_UNIT)
 #define FREE_SLABS_KEPT 8 /* empty slabs that keep their memory, against flapping */
-#define COMMIT_MAX      ((size_t)2 << 20)
-#define HUGE_FROM       ((size_t)4 << 20) /* tables above this ask for transparent huge pages */
+#define HUGE_PAGE       ((size_t)2 << 20)
+#define COMMIT_MAX      HUGE_PAGE
 
 static_assert(SMALL_CLASSES + (13 - SMALL_LOG) * STEPS <= SL_LPM_CLASSES, "classes up to SL_LPM_BLOCK_MAX");
 static_assert(SL_LPM_BLOCK_MAX == 1u << 13, "as above");
 
-static unsigned
-class_of(size_t bytes)
+static unsigned class_of(size_t bytes)
 {
 	unsigned log;
 
+	if (bytes <= TINY)
+		return 0;
 	if (bytes <= SMALL_MAX)
-		return (unsigned)((bytes + SMALL_STEP - 1) / SMALL_STEP) - 1;
+		return (unsigned)((bytes + LINE - 1) / LINE);
 	log = 63 - (unsigned)__builtin_clzll(bytes - 1);
 	return SMALL_CLASSES + (log - SMALL_LOG) * STEPS + (unsigned)((bytes - 1) >> (log - STEPS_LOG)) - STEPS;
 }
 
-static uint32_t
-class_bytes(unsigned size_class)
+static uint32_t class_bytes(unsigned size_class)
 {
 	unsigned k;
 
+	if (size_class == 0)
+		return TINY;
 	if (size_class < SMALL_CLASSES)
-		return (size_class + 1) * SMALL_STEP;
+		return size_class * LINE;
 	k = size_class - SMALL_CLASSES;
 	return (k % STEPS + STEPS + 1) << (k / STEPS + SMALL_LOG - STEPS_LOG);
 }
 
-int
-sl_lpm_arena_init(struct sl_lpm_arena *a, uint64_t max_bytes)
+int sl_lpm_arena_init(struct sl_lpm_arena *a, uint64_t max_bytes)
 {
 	const size_t limit = (size_t)SL_LPM_UNIT << SL_LPM_BLOCK_BITS;
 	void *base, *slabs;
@@ -53,29 +55,31 @@ sl_lpm_arena_init(struct sl_lpm_arena *a, uint64_t max_bytes)
 	a->reserved = max_bytes < limit ? max_bytes : limit;
 	a->reserved = (a->reserved + SL_LPM_SLAB_BYTES - 1) & ~((size_t)SL_LPM_SLAB_BYTES - 1);
 	a->slabs_size = a->reserved / SL_LPM_SLAB_BYTES * sizeof(struct sl_lpm_slab);
-	base = mmap(NULL, a->reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	/* blocks begin at the address of a huge page, so that large tables can use them */
+	a->mapped = a->reserved + HUGE_PAGE;
+	base = mmap(NULL, a->mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED)
 		return -ENOMEM;
 	slabs = mmap(NULL, a->slabs_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (slabs == MAP_FAILED) {
-		munmap(base, a->reserved);
+		munmap(base, a->mapped);
 		return -ENOMEM;
 	}
-	a->base = base;
+	a->map = base;
+	a->base = (uint8_t *)(((uintptr_t)base + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1));
 	a->slabs = slabs;
+	madvise(a->map, a->mapped, MADV_DONTDUMP);
 	return 0;
 }
 
-void
-sl_lpm_arena_fini(struct sl_lpm_arena *a)
+void sl_lpm_arena_fini(struct sl_lpm_arena *a)
 {
-	munmap(a->base, a->reserved);
+	munmap(a->map, a->mapped);
 	munmap(a->slabs, a->slabs_size);
 }
 
 /* Makes the next slab usable. The steps grow with the table: a small one stays small, a large one makes few calls. */
-static bool
-commit_more(struct sl_lpm_arena *a)
+static bool commit_more(struct sl_lpm_arena *a)
 {
 	size_t step = a->committed < SL_LPM_SLAB_BYTES ? SL_LPM_SLAB_BYTES : a->committed;
 
@@ -85,14 +89,14 @@ commit_more(struct sl_lpm_arena *a)
 		step = a->reserved - a->committed;
 	if (step == 0 || mprotect(a->base + a->committed, step, PROT_READ | PROT_WRITE) != 0)
 		return false;
-	if (a->committed < HUGE_FROM && a->committed + step >= HUGE_FROM)
-		madvise(a->base, a->reserved, MADV_HUGEPAGE); /* a hint: without huge pages it only costs time */
+	/* a hint: without huge pages a large table only costs time */
+	if (step == HUGE_PAGE)
+		madvise(a->base + a->committed, step, MADV_HUGEPAGE);
 	a->committed += step;
 	return true;
 }
 
-static void
-list_push(struct sl_lpm_arena *a, uint32_t *head, uint32_t slab)
+static void list_push(struct sl_lpm_arena *a, uint32_t *head, uint32_t slab)
 {
 	a->slabs[slab].prev = 0;
 	a->slabs[slab].next = *head;
@@ -101,8 +105,7 @@ list_push(struct sl_lpm_arena *a, uint32_t *head, uint32_t slab)
 	*head = slab + 1;
 }
 
-static void
-list_remove(struct sl_lpm_arena *a, uint32_t *head, uint32_t slab)
+static void list_remove(struct sl_lpm_arena *a, uint32_t *head, uint32_t slab)
 {
 	struct sl_lpm_slab *s = &a->slabs[slab];
 
@@ -115,8 +118,7 @@ list_remove(struct sl_lpm_arena *a, uint32_t *head, uint32_t slab)
 }
 
 /* An empty slab for the class, in its list; false where memory is short. */
-static bool
-take_slab(struct sl_lpm_arena *a, unsigned size_class)
+static bool take_slab(struct sl_lpm_arena *a, unsigned size_class)
 {
 	uint32_t slab;
 
@@ -137,8 +139,7 @@ take_slab(struct sl_lpm_arena *a, unsigned size_class)
 	return true;
 }
 
-uint32_t
-sl_lpm_arena_alloc(struct sl_lpm_arena *a, size_t bytes)
+uint32_t sl_lpm_arena_alloc(struct sl_lpm_arena *a, size_t bytes)
 {
 	unsigned size_class = class_of(bytes);
 	uint32_t size = class_bytes(size_class);
@@ -162,8 +163,7 @@ sl_lpm_arena_alloc(struct sl_lpm_arena *a, size_t bytes)
 	return block;
 }
 
-void
-sl_lpm_arena_free(struct sl_lpm_arena *a, uint32_t block)
+void sl_lpm_arena_free(struct sl_lpm_arena *a, uint32_t block)
 {
 	uint32_t slab = block / SLAB_UNITS;
 	struct sl_lpm_slab *s = &a->slabs[slab];

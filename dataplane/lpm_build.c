@@ -1,14 +1,12 @@
 #include "dataplane/lpm_table.h"
 
-static const uint8_t *
-base_of(const struct sl_lpm_op *op)
+static const uint8_t *base_of(const struct sl_lpm_op *op)
 {
 	return op->t->arena.base;
 }
 
 /* A block for a node of this kind: its reference, 0 with op->failed where memory is short. */
-static uint32_t
-make(struct sl_lpm_op *op, enum sl_lpm_kind kind, size_t bytes)
+static uint32_t make(struct sl_lpm_op *op, enum sl_lpm_kind kind, size_t bytes)
 {
 	uint32_t block = sl_lpm_arena_alloc(&op->t->arena, bytes);
 
@@ -21,8 +19,7 @@ make(struct sl_lpm_op *op, enum sl_lpm_kind kind, size_t bytes)
 	return block << SL_LPM_BLOCK_SHIFT | kind;
 }
 
-static uint64_t
-stamp_of(const struct sl_lpm_op *op, uint32_t ref)
+static uint64_t stamp_of(const struct sl_lpm_op *op, uint32_t ref)
 {
 	const void *node = sl_lpm_node(base_of(op), ref);
 
@@ -36,8 +33,7 @@ stamp_of(const struct sl_lpm_op *op, uint32_t ref)
 	}
 }
 
-void
-sl_lpm_replace(struct sl_lpm_op *op, uint32_t ref)
+void sl_lpm_replace(struct sl_lpm_op *op, uint32_t ref)
 {
 	uint32_t block = ref >> SL_LPM_BLOCK_SHIFT;
 
@@ -48,8 +44,7 @@ sl_lpm_replace(struct sl_lpm_op *op, uint32_t ref)
 		op->replaced[op->n_replaced++] = block;
 }
 
-uint32_t
-sl_lpm_edge_new(struct sl_lpm_op *op, struct sl_lpm_bits bits, unsigned len, uint64_t slot)
+uint32_t sl_lpm_edge_new(struct sl_lpm_op *op, struct sl_lpm_bits bits, unsigned len, uint64_t slot)
 {
 	uint32_t ref = make(op, SL_LPM_EDGE, sizeof(struct sl_lpm_edge));
 	struct sl_lpm_edge *e = sl_lpm_node(base_of(op), ref);
@@ -57,13 +52,11 @@ sl_lpm_edge_new(struct sl_lpm_op *op, struct sl_lpm_bits bits, unsigned len, uin
 	if (ref == 0)
 		return 0;
 	bits = sl_lpm_mask(bits, len);
-	*e = (struct sl_lpm_edge){
-		.hi = bits.hi, .lo = bits.lo, .slot = slot, .len = len, .stamp = sl_lpm_stamp(op->t)};
+	*e = (struct sl_lpm_edge){.hi = bits.hi, .lo = bits.lo, .slot = slot, .len = len, .stamp = sl_lpm_stamp(op->t)};
 	return ref;
 }
 
-uint32_t
-sl_lpm_edge_set(struct sl_lpm_op *op, uint32_t ref, uint64_t slot)
+uint32_t sl_lpm_edge_set(struct sl_lpm_op *op, uint32_t ref, uint64_t slot)
 {
 	struct sl_lpm_edge *e = sl_lpm_node(base_of(op), ref);
 
@@ -75,8 +68,7 @@ sl_lpm_edge_set(struct sl_lpm_op *op, uint32_t ref, uint64_t slot)
 	return sl_lpm_edge_new(op, (struct sl_lpm_bits){e->hi, e->lo}, e->len, slot);
 }
 
-uint32_t
-sl_lpm_aux_best(const uint64_t *aux, unsigned n_aux, uint8_t pos)
+uint32_t sl_lpm_aux_best(const uint64_t *aux, unsigned n_aux, uint8_t pos)
 {
 	uint32_t best = 0;
 
@@ -91,8 +83,7 @@ sl_lpm_aux_best(const uint64_t *aux, unsigned n_aux, uint8_t pos)
 }
 
 /* Sets the values of positions first..end-1 that have no prefix of their own from the list. */
-static void
-spread(struct sl_lpm_image *im, unsigned first, unsigned end)
+static void spread(struct sl_lpm_image *im, unsigned first, unsigned end)
 {
 	uint32_t values[SL_LPM_FANOUT] = {0};
 
@@ -111,8 +102,7 @@ spread(struct sl_lpm_image *im, unsigned first, unsigned end)
 	}
 }
 
-void
-sl_lpm_image_aux(struct sl_lpm_image *im, uint8_t pos, unsigned bits, uint32_t value)
+void sl_lpm_image_aux(struct sl_lpm_image *im, uint8_t pos, unsigned bits, uint32_t value)
 {
 	uint64_t entry = sl_lpm_aux(pos, bits, value);
 	unsigned i = 0;
@@ -133,14 +123,14 @@ sl_lpm_image_aux(struct sl_lpm_image *im, uint8_t pos, unsigned bits, uint32_t v
 	spread(im, pos, pos + sl_lpm_aux_span(bits));
 }
 
-static void
-image_of(const struct sl_lpm_op *op, uint32_t ref, struct sl_lpm_image *im)
+static void image_of(const struct sl_lpm_op *op, uint32_t ref, struct sl_lpm_image *im)
 {
 	const uint64_t *aux = sl_lpm_node_aux(base_of(op), ref, &im->n_aux);
 
 	memcpy(im->aux, aux, im->n_aux * sizeof(*aux));
 	if (sl_lpm_kind(ref) == SL_LPM_DIRECT) {
-		memcpy(im->slots, ((const struct sl_lpm_direct *)sl_lpm_node(base_of(op), ref))->slots, sizeof(im->slots));
+		memcpy(im->slots, ((const struct sl_lpm_direct *)sl_lpm_node(base_of(op), ref))->slots,
+		        sizeof(im->slots));
 		return;
 	}
 	const struct sl_lpm_sparse *n = sl_lpm_node(base_of(op), ref);
@@ -157,8 +147,7 @@ image_of(const struct sl_lpm_op *op, uint32_t ref, struct sl_lpm_image *im)
 }
 
 /* Where runs begin. Returns how many there are. */
-static unsigned
-find_runs(const uint64_t slots[SL_LPM_FANOUT], uint64_t bits[4])
+static unsigned find_runs(const uint64_t slots[SL_LPM_FANOUT], uint64_t bits[4])
 {
 	unsigned runs = 0;
 
@@ -176,8 +165,7 @@ find_runs(const uint64_t slots[SL_LPM_FANOUT], uint64_t bits[4])
 	return runs;
 }
 
-static void
-set_ranks(struct sl_lpm_sparse *n)
+static void set_ranks(struct sl_lpm_sparse *n)
 {
 	unsigned rank = 0;
 
@@ -188,8 +176,7 @@ set_ranks(struct sl_lpm_sparse *n)
 	n->n_slots = (uint16_t)rank;
 }
 
-static uint32_t
-build_direct(struct sl_lpm_op *op, const struct sl_lpm_image *im, unsigned runs)
+static uint32_t build_direct(struct sl_lpm_op *op, const struct sl_lpm_image *im, unsigned runs)
 {
 	uint32_t ref = make(op, SL_LPM_DIRECT, sizeof(struct sl_lpm_direct) + im->n_aux * sizeof(*im->aux));
 	struct sl_lpm_direct *d = sl_lpm_node(base_of(op), ref);
@@ -205,8 +192,7 @@ build_direct(struct sl_lpm_op *op, const struct sl_lpm_image *im, unsigned runs)
 	return ref;
 }
 
-static uint32_t
-build_sparse(struct sl_lpm_op *op, const struct sl_lpm_image *im, const uint64_t bits[4], unsigned runs)
+static uint32_t build_sparse(struct sl_lpm_op *op, const struct sl_lpm_image *im, const uint64_t bits[4], unsigned runs)
 {
 	uint32_t ref = make(op, SL_LPM_SPARSE, sizeof(struct sl_lpm_sparse) + (runs + im->n_aux) * sizeof(*im->aux));
 	struct sl_lpm_sparse *n = sl_lpm_node(base_of(op), ref);
@@ -227,8 +213,7 @@ build_sparse(struct sl_lpm_op *op, const struct sl_lpm_image *im, const uint64_t
 }
 
 /* sparse_up_to: the number of runs up to which the node is SPARSE. */
-static uint32_t
-build(struct sl_lpm_op *op, const struct sl_lpm_image *im, unsigned sparse_up_to)
+static uint32_t build(struct sl_lpm_op *op, const struct sl_lpm_image *im, unsigned sparse_up_to)
 {
 	uint64_t bits[4];
 	unsigned runs = find_runs(im->slots, bits);
@@ -236,15 +221,13 @@ build(struct sl_lpm_op *op, const struct sl_lpm_image *im, unsigned sparse_up_to
 	return runs > sparse_up_to ? build_direct(op, im, runs) : build_sparse(op, im, bits, runs);
 }
 
-uint32_t
-sl_lpm_node_new(struct sl_lpm_op *op, const struct sl_lpm_image *im)
+uint32_t sl_lpm_node_new(struct sl_lpm_op *op, const struct sl_lpm_image *im)
 {
 	return build(op, im, SL_LPM_DIRECT_FROM);
 }
 
 /* The slow way: through an image of the whole node. */
-static uint32_t
-rebuild_with(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
+static uint32_t rebuild_with(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
 {
 	struct sl_lpm_image im;
 
@@ -254,8 +237,7 @@ rebuild_with(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
 	return build(op, &im, sl_lpm_kind(ref) == SL_LPM_DIRECT ? SL_LPM_SPARSE_FROM : SL_LPM_DIRECT_FROM);
 }
 
-static uint32_t
-direct_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
+static uint32_t direct_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
 {
 	struct sl_lpm_direct *d = sl_lpm_node(base_of(op), ref);
 	size_t bytes = sizeof(*d) + d->n_aux * sizeof(*d->aux);
@@ -285,15 +267,15 @@ direct_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
 }
 
 /* The run of the position becomes up to three: what is before it, the position, what is behind it. */
-static uint32_t
-sparse_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
+static uint32_t sparse_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
 {
 	struct sl_lpm_sparse *n = sl_lpm_node(base_of(op), ref), *to;
 	unsigned run = sl_lpm_sparse_index(n, pos); /* of pos */
 	bool starts = n->bits[pos / 64] >> (pos % 64) & 1;
 	unsigned before = run + !starts; /* runs that begin before pos */
 	uint64_t bits[4];
-	unsigned next = pos + 1u, behind = run + 1, total; /* behind: the first run that begins behind pos + 1 or at it */
+	unsigned next = pos + 1u, behind = run + 1,
+	         total; /* behind: the first run that begins behind pos + 1 or at it */
 	uint64_t next_slot = 0;
 	bool differs_before, differs_behind = false;
 
@@ -306,8 +288,8 @@ sparse_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
 		next_slot = n->slots[run + next_starts];
 		behind = run + 1 + next_starts;
 		differs_behind = slot != next_slot;
-		bits[next / 64] =
-			(bits[next / 64] & ~(UINT64_C(1) << (next % 64))) | (uint64_t)differs_behind << (next % 64);
+		bits[next / 64] = (bits[next / 64] & ~(UINT64_C(1) << (next % 64))) | (uint64_t)differs_behind
+		                                                                              << (next % 64);
 	}
 	if (sl_lpm_owned(op->t, n->stamp) && memcmp(bits, n->bits, sizeof(bits)) == 0) {
 		if (differs_before)
@@ -335,14 +317,12 @@ sparse_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
 	return ref;
 }
 
-uint32_t
-sl_lpm_node_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
+uint32_t sl_lpm_node_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
 {
 	return sl_lpm_kind(ref) == SL_LPM_DIRECT ? direct_set(op, ref, pos, slot) : sparse_set(op, ref, pos, slot);
 }
 
-uint32_t
-sl_lpm_node_set_aux(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, unsigned bits, uint32_t value)
+uint32_t sl_lpm_node_set_aux(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, unsigned bits, uint32_t value)
 {
 	struct sl_lpm_image im;
 

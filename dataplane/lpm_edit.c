@@ -4,14 +4,12 @@
  * The recursion hands down slots whose value is a prefix that ends there, and gives back the slot after the change. In
  * a node such a value is marked as own; a position without one shows the value of the node's list.
  */
-static uint64_t
-below(uint64_t slot)
+static uint64_t below(uint64_t slot)
 {
 	return sl_lpm_own(slot) ? slot : sl_lpm_slot(0, sl_lpm_ref(slot));
 }
 
-static uint64_t
-in_node(const struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
+static uint64_t in_node(const struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
 {
 	unsigned n_aux;
 	const uint64_t *aux = sl_lpm_node_aux(op->t->arena.base, ref, &n_aux);
@@ -21,8 +19,7 @@ in_node(const struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
 	return sl_lpm_slot(sl_lpm_aux_best(aux, n_aux, pos), sl_lpm_child(slot));
 }
 
-static unsigned
-common_bits(struct sl_lpm_bits a, struct sl_lpm_bits b, unsigned limit)
+static unsigned common_bits(struct sl_lpm_bits a, struct sl_lpm_bits b, unsigned limit)
 {
 	unsigned n = 128;
 
@@ -36,8 +33,7 @@ common_bits(struct sl_lpm_bits a, struct sl_lpm_bits b, unsigned limit)
 static uint64_t insert(struct sl_lpm_op *op, uint64_t slot, unsigned depth);
 
 /* Puts what an edge holds into the new node at `depth` that stands above it. */
-static void
-place_edge(struct sl_lpm_op *op, struct sl_lpm_image *im, uint32_t ref, unsigned depth)
+static void place_edge(struct sl_lpm_op *op, struct sl_lpm_image *im, uint32_t ref, unsigned depth)
 {
 	const struct sl_lpm_edge *e = sl_lpm_node(op->t->arena.base, ref);
 	unsigned rest = e->len - 8 * depth;
@@ -57,8 +53,7 @@ place_edge(struct sl_lpm_op *op, struct sl_lpm_image *im, uint32_t ref, unsigned
 	sl_lpm_replace(op, ref);
 }
 
-static void
-place_prefix(struct sl_lpm_op *op, struct sl_lpm_image *im, unsigned depth)
+static void place_prefix(struct sl_lpm_op *op, struct sl_lpm_image *im, unsigned depth)
 {
 	unsigned rest = op->len - 8 * depth;
 	uint8_t pos = sl_lpm_byte(op->key, depth);
@@ -68,13 +63,12 @@ place_prefix(struct sl_lpm_op *op, struct sl_lpm_image *im, unsigned depth)
 	else if (rest == SL_LPM_STRIDE)
 		im->slots[pos] = sl_lpm_slot(op->value, SL_LPM_OWN);
 	else
-		im->slots[pos] = sl_lpm_slot(sl_lpm_value(im->slots[pos]),
-			sl_lpm_edge_new(op, op->key, op->len, sl_lpm_slot(op->value, 0)));
+		im->slots[pos] = sl_lpm_slot(
+		        sl_lpm_value(im->slots[pos]), sl_lpm_edge_new(op, op->key, op->len, sl_lpm_slot(op->value, 0)));
 }
 
 /* The edge and the prefix part within the byte at `split`: a node there holds both. */
-static uint32_t
-split_edge(struct sl_lpm_op *op, uint32_t ref, unsigned depth, unsigned split)
+static uint32_t split_edge(struct sl_lpm_op *op, uint32_t ref, unsigned depth, unsigned split)
 {
 	struct sl_lpm_image im = {.n_aux = 0};
 	uint32_t node;
@@ -89,8 +83,7 @@ split_edge(struct sl_lpm_op *op, uint32_t ref, unsigned depth, unsigned split)
 	return sl_lpm_edge_new(op, op->key, 8 * split, sl_lpm_slot(0, node));
 }
 
-static uint32_t
-insert_edge(struct sl_lpm_op *op, uint32_t ref, unsigned depth)
+static uint32_t insert_edge(struct sl_lpm_op *op, uint32_t ref, unsigned depth)
 {
 	const struct sl_lpm_edge *e = sl_lpm_node(op->t->arena.base, ref);
 	unsigned limit = op->len < e->len ? op->len : e->len;
@@ -108,8 +101,7 @@ insert_edge(struct sl_lpm_op *op, uint32_t ref, unsigned depth)
 	return split_edge(op, ref, depth, common / 8);
 }
 
-static uint32_t
-insert_node(struct sl_lpm_op *op, uint32_t ref, unsigned depth)
+static uint32_t insert_node(struct sl_lpm_op *op, uint32_t ref, unsigned depth)
 {
 	unsigned rest = op->len - 8 * depth;
 	uint8_t pos = sl_lpm_byte(op->key, depth);
@@ -125,8 +117,7 @@ insert_node(struct sl_lpm_op *op, uint32_t ref, unsigned depth)
 	return changed == slot ? ref : sl_lpm_node_set(op, ref, pos, changed);
 }
 
-static uint64_t
-insert(struct sl_lpm_op *op, uint64_t slot, unsigned depth)
+static uint64_t insert(struct sl_lpm_op *op, uint64_t slot, unsigned depth)
 {
 	uint32_t ref = sl_lpm_ref(slot);
 
@@ -145,23 +136,21 @@ insert(struct sl_lpm_op *op, uint64_t slot, unsigned depth)
 	return sl_lpm_slot(sl_lpm_value(slot), ref | (sl_lpm_ref(slot) & SL_LPM_OWN));
 }
 
-uint64_t
-sl_lpm_insert(struct sl_lpm_op *op, uint64_t root)
+uint64_t sl_lpm_insert(struct sl_lpm_op *op, uint64_t root)
 {
 	return insert(op, root, 0);
 }
 
-static uint64_t delete(struct sl_lpm_op *op, uint64_t slot, unsigned depth);
+static uint64_t delete (struct sl_lpm_op *op, uint64_t slot, unsigned depth);
 
 /* An edge that skips bits only on the way to another edge, or to nothing, goes away. */
-static uint32_t
-delete_edge(struct sl_lpm_op *op, uint32_t ref)
+static uint32_t delete_edge(struct sl_lpm_op *op, uint32_t ref)
 {
 	const struct sl_lpm_edge *e = sl_lpm_node(op->t->arena.base, ref);
 	uint64_t slot = e->slot;
 	enum sl_lpm_kind kind;
 
-	slot = e->len == op->len ? sl_lpm_slot(0, sl_lpm_ref(slot)) : delete(op, slot, e->len / 8);
+	slot = e->len == op->len ? sl_lpm_slot(0, sl_lpm_ref(slot)) : delete (op, slot, e->len / 8);
 	if (op->failed || slot == e->slot)
 		return ref;
 	kind = sl_lpm_kind(sl_lpm_ref(slot));
@@ -179,8 +168,7 @@ struct content {
 	uint64_t slot;
 };
 
-static void
-content_add(struct content *c, unsigned pos, unsigned n, uint64_t slot)
+static void content_add(struct content *c, unsigned pos, unsigned n, uint64_t slot)
 {
 	if (n == 0 || sl_lpm_ref(slot) == 0)
 		return;
@@ -190,8 +178,7 @@ content_add(struct content *c, unsigned pos, unsigned n, uint64_t slot)
 }
 
 /* Counts until it is clear that there are two or more. Leaves out position `skip` (256: none). */
-static struct content
-content_of(const struct sl_lpm_sparse *n, unsigned skip)
+static struct content content_of(const struct sl_lpm_sparse *n, unsigned skip)
 {
 	struct content c = {0};
 	unsigned run = 0, word = 0;
@@ -211,19 +198,18 @@ content_of(const struct sl_lpm_sparse *n, unsigned skip)
 }
 
 /* The only thing left in a node becomes an edge, or what stands below it takes the node's place. */
-static uint32_t
-only_position(struct sl_lpm_op *op, const struct content *c, unsigned depth)
+static uint32_t only_position(struct sl_lpm_op *op, const struct content *c, unsigned depth)
 {
 	uint32_t child = sl_lpm_child(c->slot);
 	uint32_t value = sl_lpm_own(c->slot) ? sl_lpm_value(c->slot) : 0;
 
 	if (value == 0 && sl_lpm_kind(child) == SL_LPM_EDGE)
 		return child;
-	return sl_lpm_edge_new(op, sl_lpm_bits_with(op->key, depth, c->pos), 8 * (depth + 1), sl_lpm_slot(value, child));
+	return sl_lpm_edge_new(
+	        op, sl_lpm_bits_with(op->key, depth, c->pos), 8 * (depth + 1), sl_lpm_slot(value, child));
 }
 
-static uint32_t
-delete_aux(struct sl_lpm_op *op, uint32_t ref, unsigned depth, unsigned rest)
+static uint32_t delete_aux(struct sl_lpm_op *op, uint32_t ref, unsigned depth, unsigned rest)
 {
 	const uint8_t *base = op->t->arena.base;
 	uint8_t pos = sl_lpm_byte(op->key, depth);
@@ -242,12 +228,11 @@ delete_aux(struct sl_lpm_op *op, uint32_t ref, unsigned depth, unsigned rest)
 		return 0;
 	uint64_t left = aux[0] >> 32 == sl_lpm_aux(pos, rest, 0) >> 32 ? aux[1] : aux[0];
 
-	return sl_lpm_edge_new(op, sl_lpm_bits_with(op->key, depth, sl_lpm_aux_pos(left)), 8 * depth + sl_lpm_aux_bits(left),
-		sl_lpm_slot((uint32_t)left, 0));
+	return sl_lpm_edge_new(op, sl_lpm_bits_with(op->key, depth, sl_lpm_aux_pos(left)),
+	        8 * depth + sl_lpm_aux_bits(left), sl_lpm_slot((uint32_t)left, 0));
 }
 
-static uint32_t
-delete_node(struct sl_lpm_op *op, uint32_t ref, unsigned depth)
+static uint32_t delete_node(struct sl_lpm_op *op, uint32_t ref, unsigned depth)
 {
 	const uint8_t *base = op->t->arena.base;
 	unsigned rest = op->len - 8 * depth, n_aux;
@@ -259,7 +244,7 @@ delete_node(struct sl_lpm_op *op, uint32_t ref, unsigned depth)
 	if (rest < SL_LPM_STRIDE)
 		return delete_aux(op, ref, depth, rest);
 	slot = sl_lpm_node_slot(base, ref, pos);
-	changed = delete(op, below(slot), depth + 1);
+	changed = delete (op, below(slot), depth + 1);
 	if (op->failed)
 		return ref;
 	changed = in_node(op, ref, pos, changed);
@@ -277,11 +262,10 @@ delete_node(struct sl_lpm_op *op, uint32_t ref, unsigned depth)
 	if (n_aux == 0)
 		return 0;
 	return sl_lpm_edge_new(op, sl_lpm_bits_with(op->key, depth, sl_lpm_aux_pos(aux[0])),
-		8 * depth + sl_lpm_aux_bits(aux[0]), sl_lpm_slot((uint32_t)aux[0], 0));
+	        8 * depth + sl_lpm_aux_bits(aux[0]), sl_lpm_slot((uint32_t)aux[0], 0));
 }
 
-static uint64_t
-delete(struct sl_lpm_op *op, uint64_t slot, unsigned depth)
+static uint64_t delete (struct sl_lpm_op *op, uint64_t slot, unsigned depth)
 {
 	uint32_t ref = sl_lpm_child(slot);
 
@@ -294,8 +278,7 @@ delete(struct sl_lpm_op *op, uint64_t slot, unsigned depth)
 	return sl_lpm_slot(sl_lpm_value(slot), ref | (sl_lpm_ref(slot) & SL_LPM_OWN));
 }
 
-uint64_t
-sl_lpm_delete(struct sl_lpm_op *op, uint64_t root)
+uint64_t sl_lpm_delete(struct sl_lpm_op *op, uint64_t root)
 {
-	return delete(op, root, 0);
+	return delete (op, root, 0);
 }

@@ -9,31 +9,36 @@
  */
 
 #define LANES     32
-#define LINE      64 /* bytes */
-#define ADDR_ROOM 24 /* 16 bytes, and a byte behind them may be read of a lane that is done */
+#define ADDR_ROOM 24 /* 16 bytes; a byte behind them may be read of a lane that is done */
 
-static inline uint64_t
-root_of(const struct sl_lpm *t, bool v6)
+static inline uint64_t root_of(const struct sl_lpm *t, bool v6)
 {
 	return atomic_load_explicit(&t->root[v6], memory_order_acquire);
 }
 
-static inline bool
-edge_matches(const struct sl_lpm_edge *e, const uint8_t *addr)
+/* addr: 16 bytes. */
+static inline struct sl_lpm_bits load_bits(const uint8_t *addr)
 {
 	struct sl_lpm_bits k;
 
-	memcpy(&k.hi, addr, 8);
-	memcpy(&k.lo, addr + 8, 8);
-	k.hi = __builtin_bswap64(k.hi);
-	k.lo = __builtin_bswap64(k.lo);
-	return sl_lpm_match(k, (struct sl_lpm_bits){e->hi, e->lo}, e->len);
+	memcpy(&k, addr, sizeof(k));
+	return (struct sl_lpm_bits){__builtin_bswap64(k.hi), __builtin_bswap64(k.lo)};
+}
+
+static inline bool edge_matches(const struct sl_lpm_edge *e, struct sl_lpm_bits k)
+{
+	unsigned len = e->len;
+	uint64_t hi = k.hi ^ e->hi;
+
+	if (len <= 64)
+		return hi >> (64 - len) == 0;
+	return (hi | (k.lo ^ e->lo) >> (128 - len)) == 0;
 }
 
 /* addr: 16 bytes. */
-static uint32_t
-lookup(const uint8_t *base, uint64_t slot, const uint8_t *addr)
+static uint32_t lookup(const uint8_t *base, uint64_t slot, const uint8_t *addr)
 {
+	struct sl_lpm_bits bits = load_bits(addr);
 	uint32_t best = sl_lpm_value(slot);
 	unsigned depth = 0;
 
@@ -46,7 +51,7 @@ lookup(const uint8_t *base, uint64_t slot, const uint8_t *addr)
 		case SL_LPM_EDGE: {
 			const struct sl_lpm_edge *e = sl_lpm_node(base, ref);
 
-			if (!edge_matches(e, addr))
+			if (!edge_matches(e, bits))
 				return best;
 			slot = e->slot;
 			depth = e->len / 8;
@@ -60,8 +65,7 @@ lookup(const uint8_t *base, uint64_t slot, const uint8_t *addr)
 	}
 }
 
-uint32_t
-sl_lpm_lookup4(const struct sl_lpm *t, const void *addr)
+uint32_t sl_lpm_lookup4(const struct sl_lpm *t, const void *addr)
 {
 	uint8_t bytes[16] = {0};
 
@@ -69,137 +73,156 @@ sl_lpm_lookup4(const struct sl_lpm *t, const void *addr)
 	return lookup(t->base, root_of(t, false), bytes);
 }
 
-uint32_t
-sl_lpm_lookup6(const struct sl_lpm *t, const void *addr)
+uint32_t sl_lpm_lookup6(const struct sl_lpm *t, const void *addr)
 {
 	return lookup(t->base, root_of(t, true), addr);
 }
 
-uint32_t
-sl_lpm_lookup(const struct sl_lpm *t, const struct sl_ip *ip)
+uint32_t sl_lpm_lookup(const struct sl_lpm *t, const struct sl_ip *ip)
 {
 	if (ip->family == SL_AF_INET)
 		return sl_lpm_lookup4(t, ip->bytes);
 	return ip->family == SL_AF_INET6 ? sl_lpm_lookup6(t, ip->bytes) : 0;
 }
 
-/* Lanes of a burst. A lane stands at a node, or is done. */
-struct burst {
-	const uint8_t *base[LANES];
-	const uint8_t *node[LANES];
-	const uint64_t *slot[LANES]; /* the slot its address selects in the node */
-	uint32_t best[LANES];
-	uint8_t depth[LANES]; /* of the node; of an edge the depth it leads to */
-	uint8_t addr[LANES][ADDR_ROOM];
-	unsigned n[4];         /* lanes at a node of each enum sl_lpm_kind */
-	uint8_t lanes[4][LANES];
+/* One address on its way down. */
+struct lane {
+	alignas(64) const uint8_t *node; /* where it stands; of a SPARSE node, once it is known, the slot */
+	const uint8_t *base;
+	struct sl_lpm_bits bits;
+	uint32_t best;
+	uint32_t depth; /* of the node; of an edge the depth it leads to */
+	uint8_t addr[ADDR_ROOM];
 };
 
-static const uint64_t no_slot; /* what an edge that does not match leads to */
+static_assert(sizeof(struct lane) == 64, "a line");
 
-/* Moves a lane on to the node behind a slot and prefetches what its pass will touch. */
-static inline void
-advance(struct burst *b, unsigned lane, uint64_t slot)
+/* Lanes by the kind of node they stand at; those at none are done. */
+struct lists {
+	struct lane **end[4];
+	struct lane *lanes[4][LANES];
+};
+
+static inline void lists_clear(struct lists *l)
+{
+	for (unsigned kind = 0; kind < 4; kind++)
+		l->end[kind] = l->lanes[kind];
+}
+
+/* Moves a lane on to the node behind a slot, prefetches what its pass will touch, and puts it on that node's list. */
+static inline __attribute__((always_inline)) void advance(struct lane *l, struct lists *to, uint64_t slot)
 {
 	uint32_t ref = sl_lpm_ref(slot), value = sl_lpm_value(slot);
 	enum sl_lpm_kind kind = sl_lpm_kind(ref);
-	const uint8_t *node = sl_lpm_node(b->base[lane], ref);
-	size_t direct = kind == SL_LPM_DIRECT ? b->addr[lane][b->depth[lane]] * sizeof(uint64_t) : 0;
+	const uint8_t *node = sl_lpm_node(l->base, ref);
 
-	b->best[lane] = value != 0 ? value : b->best[lane];
-	b->node[lane] = node;
-	b->lanes[kind][b->n[kind]++] = (uint8_t)lane;
-	__builtin_prefetch(node + direct);
-	__builtin_prefetch(node + direct + (kind == SL_LPM_SPARSE ? LINE : 0));
+	l->best = value != 0 ? value : l->best;
+	if (kind == SL_LPM_DIRECT)
+		node += l->addr[l->depth] * sizeof(uint64_t);
+	l->node = node;
+	__builtin_prefetch(node);
+	*to->end[kind]++ = l;
 }
 
-static inline void
-select_slots(struct burst *b)
+/* One level: every lane of `from` looks into its node and moves on to `to`. */
+static void pass(const struct lists *from, struct lists *to)
 {
-	for (unsigned i = 0; i < b->n[SL_LPM_DIRECT]; i++) {
-		unsigned lane = b->lanes[SL_LPM_DIRECT][i];
-		const struct sl_lpm_direct *d = (const void *)b->node[lane];
+	lists_clear(to);
+	for (struct lane *const *p = from->lanes[SL_LPM_SPARSE]; p < from->end[SL_LPM_SPARSE]; p++) {
+		struct lane *l = *p;
+		const struct sl_lpm_sparse *s = (const void *)l->node;
 
-		b->slot[lane] = &d->slots[b->addr[lane][b->depth[lane]++]];
+		l->node = (const uint8_t *)&s->slots[sl_lpm_sparse_index(s, l->addr[l->depth++])];
+		__builtin_prefetch(l->node);
 	}
-	for (unsigned i = 0; i < b->n[SL_LPM_SPARSE]; i++) {
-		unsigned lane = b->lanes[SL_LPM_SPARSE][i];
-		const struct sl_lpm_sparse *s = (const void *)b->node[lane];
-
-		b->slot[lane] = &s->slots[sl_lpm_sparse_index(s, b->addr[lane][b->depth[lane]++])];
-		__builtin_prefetch(b->slot[lane]);
+	for (struct lane *const *p = from->lanes[SL_LPM_DIRECT]; p < from->end[SL_LPM_DIRECT]; p++) {
+		(*p)->depth++;
+		advance(*p, to, *(const uint64_t *)(*p)->node);
 	}
-	for (unsigned i = 0; i < b->n[SL_LPM_EDGE]; i++) {
-		unsigned lane = b->lanes[SL_LPM_EDGE][i];
-		const struct sl_lpm_edge *e = (const void *)b->node[lane];
+	for (struct lane *const *p = from->lanes[SL_LPM_EDGE]; p < from->end[SL_LPM_EDGE]; p++) {
+		struct lane *l = *p;
+		const struct sl_lpm_edge *e = (const void *)l->node;
+		uint64_t slot = edge_matches(e, l->bits) ? e->slot : 0;
 
-		b->slot[lane] = edge_matches(e, b->addr[lane]) ? &e->slot : &no_slot;
-		b->depth[lane] = e->len / 8;
-	}
-}
-
-static void
-start(struct burst *b, unsigned lane, const struct sl_lpm_key *key)
-{
-	uint64_t slot = 0;
-
-	b->best[lane] = 0;
-	b->depth[lane] = 0;
-	b->base[lane] = (const uint8_t *)&no_slot;
-	if (key->table != NULL && key->family == SL_AF_INET) {
-		memset(b->addr[lane], 0, 16);
-		memcpy(b->addr[lane], key->addr, 4);
-		b->base[lane] = key->table->base;
-		slot = root_of(key->table, false);
-	} else if (key->table != NULL && key->family == SL_AF_INET6) {
-		memcpy(b->addr[lane], key->addr, 16);
-		b->base[lane] = key->table->base;
-		slot = root_of(key->table, true);
-	}
-	advance(b, lane, slot);
-}
-
-static void
-run(struct burst *b)
-{
-	while (b->n[SL_LPM_DIRECT] + b->n[SL_LPM_SPARSE] + b->n[SL_LPM_EDGE] > 0) {
-		uint8_t lanes[LANES];
-		unsigned n = 0;
-
-		select_slots(b);
-		for (unsigned kind = SL_LPM_SPARSE; kind <= SL_LPM_EDGE; kind++) {
-			memcpy(lanes + n, b->lanes[kind], b->n[kind]);
-			n += b->n[kind];
-			b->n[kind] = 0;
+		l->best = sl_lpm_value(slot) != 0 ? sl_lpm_value(slot) : l->best;
+		if (sl_lpm_ref(slot) != 0) {
+			l->depth = e->len / 8;
+			advance(l, to, slot);
 		}
-		b->n[SL_LPM_NONE] = 0;
-		for (unsigned i = 0; i < n; i++)
-			advance(b, lanes[i], *b->slot[lanes[i]]);
 	}
+	for (struct lane *const *p = from->lanes[SL_LPM_SPARSE]; p < from->end[SL_LPM_SPARSE]; p++)
+		advance(*p, to, *(const uint64_t *)(*p)->node);
 }
 
-void
-sl_lpm_lookup_burst(const struct sl_lpm_key *keys, uint32_t *values, unsigned n)
+static inline bool more(const struct lists *l)
 {
-	struct burst b;
+	return l->end[SL_LPM_SPARSE] != l->lanes[SL_LPM_SPARSE] || l->end[SL_LPM_DIRECT] != l->lanes[SL_LPM_DIRECT] ||
+	       l->end[SL_LPM_EDGE] != l->lanes[SL_LPM_EDGE];
+}
 
-	while (n > 0) {
-		unsigned lanes = n < LANES ? n : LANES;
+/* The root node is hot, so a lane looks into it at once; it is the same for all lanes of a table, so branches are
+ * foreseen. */
+static inline uint64_t look_into_root(struct lane *l, uint64_t slot)
+{
+	uint32_t ref = sl_lpm_child(slot);
 
-		memset(b.n, 0, sizeof(b.n));
-		for (unsigned i = 0; i < lanes; i++)
-			start(&b, i, &keys[i]);
-		run(&b);
-		memcpy(values, b.best, lanes * sizeof(*values));
-		keys += lanes;
-		values += lanes;
-		n -= lanes;
+	l->best = sl_lpm_value(slot);
+	l->depth = 0;
+	if (sl_lpm_kind(ref) == SL_LPM_NONE)
+		return 0;
+	if (sl_lpm_kind(ref) == SL_LPM_EDGE) {
+		const struct sl_lpm_edge *e = sl_lpm_node(l->base, ref);
+
+		l->depth = e->len / 8;
+		return edge_matches(e, l->bits) ? e->slot : 0;
+	}
+	return sl_lpm_node_slot(l->base, ref, l->addr[l->depth++]);
+}
+
+static inline void start(struct lane *l, struct lists *to, const struct sl_lpm_key *key)
+{
+	const struct sl_lpm *t = key->table;
+	struct sl_lpm_bits k = {0, 0};
+
+	l->best = 0;
+	if (t == NULL || (key->family != SL_AF_INET && key->family != SL_AF_INET6))
+		return;
+	if (key->family == SL_AF_INET) {
+		uint32_t a;
+
+		memcpy(&a, key->addr, sizeof(a));
+		k.hi = a;
+	} else {
+		memcpy(&k, key->addr, sizeof(k));
+	}
+	memcpy(l->addr, &k, sizeof(k));
+	l->bits = (struct sl_lpm_bits){__builtin_bswap64(k.hi), __builtin_bswap64(k.lo)};
+	l->base = t->base;
+	advance(l, to, look_into_root(l, root_of(t, key->family == SL_AF_INET6)));
+}
+
+void sl_lpm_lookup_burst(const struct sl_lpm_key *keys, uint32_t *values, unsigned n)
+{
+	struct lane lanes[LANES];
+	struct lists lists[2];
+
+	for (unsigned group; n > 0; keys += group, values += group, n -= group) {
+		unsigned turn = 0;
+
+		group = n < LANES ? n : LANES;
+		lists_clear(&lists[0]);
+		for (unsigned i = 0; i < group; i++)
+			start(&lanes[i], &lists[0], &keys[i]);
+		for (; more(&lists[turn]); turn ^= 1)
+			pass(&lists[turn], &lists[turn ^ 1]);
+		for (unsigned i = 0; i < group; i++)
+			values[i] = lanes[i].best;
 	}
 }
 
 /* The longest of a node's prefixes that contain the address, of length at most max_len; false where there is none. */
-static bool
-best_in_node(const uint8_t *base, uint32_t ref, uint8_t pos, unsigned depth, unsigned max_len, uint32_t *value, uint8_t *len)
+static bool best_in_node(
+        const uint8_t *base, uint32_t ref, uint8_t pos, unsigned depth, unsigned max_len, uint32_t *value, uint8_t *len)
 {
 	uint64_t slot = sl_lpm_node_slot(base, ref, pos);
 	unsigned n_aux;
@@ -223,8 +246,7 @@ best_in_node(const uint8_t *base, uint32_t ref, uint8_t pos, unsigned depth, uns
 	return found;
 }
 
-uint32_t
-sl_lpm_lookup_shorter(const struct sl_lpm *t, const struct sl_ip *ip, unsigned max_len, uint8_t *len)
+uint32_t sl_lpm_lookup_shorter(const struct sl_lpm *t, const struct sl_ip *ip, unsigned max_len, uint8_t *len)
 {
 	uint64_t slot = ip->family == SL_AF_NONE ? 0 : root_of(t, ip->family == SL_AF_INET6);
 	uint32_t best = sl_lpm_value(slot);
@@ -237,7 +259,7 @@ sl_lpm_lookup_shorter(const struct sl_lpm *t, const struct sl_ip *ip, unsigned m
 		if (sl_lpm_kind(ref) == SL_LPM_EDGE) {
 			const struct sl_lpm_edge *e = sl_lpm_node(t->base, ref);
 
-			if (e->len > max_len || !edge_matches(e, ip->bytes))
+			if (e->len > max_len || !edge_matches(e, load_bits(ip->bytes)))
 				break;
 			slot = e->slot;
 			depth = e->len / 8;

@@ -27,10 +27,9 @@
 
 #include "dataplane/lpm_arena.h"
 
-#define SL_LPM_STRIDE 8 /* bits */
-#define SL_LPM_FANOUT (1u << SL_LPM_STRIDE)
+#define SL_LPM_STRIDE  8 /* bits */
+#define SL_LPM_FANOUT  (1u << SL_LPM_STRIDE)
 #define SL_LPM_AUX_MAX (SL_LPM_FANOUT - 2) /* prefixes of 1..7 bits */
-#define SL_LPM_DEPTH_MAX 16
 
 /* A SPARSE node with more runs becomes DIRECT; a DIRECT one with fewer than the second becomes SPARSE. */
 #define SL_LPM_DIRECT_FROM 128
@@ -84,58 +83,49 @@ struct sl_lpm_bits {
 	uint64_t hi, lo;
 };
 
-static inline uint32_t
-sl_lpm_value(uint64_t slot)
+static inline uint32_t sl_lpm_value(uint64_t slot)
 {
 	return (uint32_t)slot;
 }
 
-static inline uint32_t
-sl_lpm_ref(uint64_t slot)
+static inline uint32_t sl_lpm_ref(uint64_t slot)
 {
 	return (uint32_t)(slot >> 32);
 }
 
-static inline bool
-sl_lpm_own(uint64_t slot)
+static inline bool sl_lpm_own(uint64_t slot)
 {
 	return sl_lpm_ref(slot) & SL_LPM_OWN;
 }
 
 /* The reference to the node below, without the own bit. */
-static inline uint32_t
-sl_lpm_child(uint64_t slot)
+static inline uint32_t sl_lpm_child(uint64_t slot)
 {
 	return sl_lpm_ref(slot) & ~SL_LPM_OWN;
 }
 
-static inline enum sl_lpm_kind
-sl_lpm_kind(uint32_t ref)
+static inline enum sl_lpm_kind sl_lpm_kind(uint32_t ref)
 {
 	return (enum sl_lpm_kind)(ref & SL_LPM_KIND_MASK);
 }
 
-static inline uint64_t
-sl_lpm_slot(uint32_t value, uint32_t ref)
+static inline uint64_t sl_lpm_slot(uint32_t value, uint32_t ref)
 {
 	return (uint64_t)ref << 32 | value;
 }
 
-static inline void *
-sl_lpm_node(const uint8_t *base, uint32_t ref)
+static inline void *sl_lpm_node(const uint8_t *base, uint32_t ref)
 {
 	return sl_lpm_block(base, ref >> SL_LPM_BLOCK_SHIFT);
 }
 
-static inline uint8_t
-sl_lpm_byte(struct sl_lpm_bits k, unsigned depth)
+static inline uint8_t sl_lpm_byte(struct sl_lpm_bits k, unsigned depth)
 {
 	return (uint8_t)(depth < 8 ? k.hi >> (56 - 8 * depth) : k.lo >> (120 - 8 * depth));
 }
 
 /* Whether the first len bits of a and b are equal; len 1..128. */
-static inline bool
-sl_lpm_match(struct sl_lpm_bits a, struct sl_lpm_bits b, unsigned len)
+static inline bool sl_lpm_match(struct sl_lpm_bits a, struct sl_lpm_bits b, unsigned len)
 {
 	unsigned __int128 x = (unsigned __int128)(a.hi ^ b.hi) << 64 | (a.lo ^ b.lo);
 
@@ -143,8 +133,7 @@ sl_lpm_match(struct sl_lpm_bits a, struct sl_lpm_bits b, unsigned len)
 }
 
 /* The slot's place in slots[] of the position. */
-static inline unsigned
-sl_lpm_sparse_index(const struct sl_lpm_sparse *n, uint8_t pos)
+static inline unsigned sl_lpm_sparse_index(const struct sl_lpm_sparse *n, uint8_t pos)
 {
 	unsigned word = pos / 64;
 	uint64_t upto = (UINT64_C(2) << (pos % 64)) - 1;
@@ -153,34 +142,29 @@ sl_lpm_sparse_index(const struct sl_lpm_sparse *n, uint8_t pos)
 }
 
 /* List entries: value, position of the first address, bits beyond 8d. Their order as numbers is (position, length). */
-static inline uint64_t
-sl_lpm_aux(uint8_t pos, unsigned bits, uint32_t value)
+static inline uint64_t sl_lpm_aux(uint8_t pos, unsigned bits, uint32_t value)
 {
 	return (uint64_t)pos << 40 | (uint64_t)bits << 32 | value;
 }
 
-static inline uint8_t
-sl_lpm_aux_pos(uint64_t aux)
+static inline uint8_t sl_lpm_aux_pos(uint64_t aux)
 {
 	return (uint8_t)(aux >> 40);
 }
 
-static inline unsigned
-sl_lpm_aux_bits(uint64_t aux)
+static inline unsigned sl_lpm_aux_bits(uint64_t aux)
 {
 	return (unsigned)(aux >> 32) & 0xff;
 }
 
 /* Positions that a prefix of so many bits beyond 8d covers. */
-static inline unsigned
-sl_lpm_aux_span(unsigned bits)
+static inline unsigned sl_lpm_aux_span(unsigned bits)
 {
 	return SL_LPM_FANOUT >> bits;
 }
 
 /* SPARSE or DIRECT. */
-static inline uint64_t
-sl_lpm_node_slot(const uint8_t *base, uint32_t ref, uint8_t pos)
+static inline uint64_t sl_lpm_node_slot(const uint8_t *base, uint32_t ref, uint8_t pos)
 {
 	if (sl_lpm_kind(ref) == SL_LPM_DIRECT)
 		return ((const struct sl_lpm_direct *)sl_lpm_node(base, ref))->slots[pos];
@@ -190,8 +174,7 @@ sl_lpm_node_slot(const uint8_t *base, uint32_t ref, uint8_t pos)
 }
 
 /* SPARSE or DIRECT: the list of shorter prefixes. */
-static inline const uint64_t *
-sl_lpm_node_aux(const uint8_t *base, uint32_t ref, unsigned *n_aux)
+static inline const uint64_t *sl_lpm_node_aux(const uint8_t *base, uint32_t ref, unsigned *n_aux)
 {
 	if (sl_lpm_kind(ref) == SL_LPM_DIRECT) {
 		const struct sl_lpm_direct *d = sl_lpm_node(base, ref);

@@ -42,10 +42,10 @@ struct sl_lpm {
 	uint64_t work[SL_LPM_FAMILIES]; /* the roots with the changes since begin */
 	uint64_t count;
 	bool editing;
-	uint64_t edits;          /* begun so far: the stamp of the running one; nodes made outside have stamp 0 */
+	uint64_t edits; /* begun so far: the stamp of the running one; nodes made outside have stamp 0 */
 	uint64_t count_at_begin;
 	struct sl_lpm_garbage *garbage; /* takes replaced blocks; of an edit the newest of a list */
-	uint64_t n_garbage;      /* chunks allocated */
+	uint64_t n_garbage;             /* chunks allocated */
 	struct sl_reclaim *reclaim;
 	struct sl_reclaim_node node;
 };
@@ -63,14 +63,12 @@ struct sl_lpm_op {
 };
 
 /* The stamp of new nodes, and whether a node may be changed in place. */
-static inline uint64_t
-sl_lpm_stamp(const struct sl_lpm *t)
+static inline uint64_t sl_lpm_stamp(const struct sl_lpm *t)
 {
 	return t->editing ? t->edits : 0;
 }
 
-static inline bool
-sl_lpm_owned(const struct sl_lpm *t, uint64_t stamp)
+static inline bool sl_lpm_owned(const struct sl_lpm *t, uint64_t stamp)
 {
 	return t->editing && stamp == t->edits;
 }
@@ -114,8 +112,7 @@ uint32_t sl_lpm_find(const struct sl_lpm *t, uint64_t root, struct sl_lpm_bits k
 
 /* --- helpers shared by the files --- */
 
-static inline struct sl_lpm_bits
-sl_lpm_mask(struct sl_lpm_bits k, unsigned len)
+static inline struct sl_lpm_bits sl_lpm_mask(struct sl_lpm_bits k, unsigned len)
 {
 	unsigned __int128 x = (unsigned __int128)k.hi << 64 | k.lo;
 
@@ -123,8 +120,7 @@ sl_lpm_mask(struct sl_lpm_bits k, unsigned len)
 	return (struct sl_lpm_bits){(uint64_t)(x >> 64), (uint64_t)x};
 }
 
-static inline struct sl_lpm_bits
-sl_lpm_bits_of(const struct sl_ip *ip)
+static inline struct sl_lpm_bits sl_lpm_bits_of(const struct sl_ip *ip)
 {
 	struct sl_lpm_bits k;
 
@@ -136,8 +132,7 @@ sl_lpm_bits_of(const struct sl_ip *ip)
 }
 
 /* The first 8 * depth bits of k, then this byte. */
-static inline struct sl_lpm_bits
-sl_lpm_bits_with(struct sl_lpm_bits k, unsigned depth, uint8_t byte)
+static inline struct sl_lpm_bits sl_lpm_bits_with(struct sl_lpm_bits k, unsigned depth, uint8_t byte)
 {
 	k = sl_lpm_mask(k, 8 * depth);
 	if (depth < 8)

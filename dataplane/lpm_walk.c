@@ -1,7 +1,6 @@
 #include "dataplane/lpm_table.h"
 
-uint32_t
-sl_lpm_find(const struct sl_lpm *t, uint64_t root, struct sl_lpm_bits key, unsigned len)
+uint32_t sl_lpm_find(const struct sl_lpm *t, uint64_t root, struct sl_lpm_bits key, unsigned len)
 {
 	const uint8_t *base = t->arena.base;
 	uint64_t slot = root;
@@ -56,16 +55,14 @@ struct walk {
 	void *ctx;
 };
 
-static int
-compare(struct sl_lpm_bits a, struct sl_lpm_bits b)
+static int compare(struct sl_lpm_bits a, struct sl_lpm_bits b)
 {
 	if (a.hi != b.hi)
 		return a.hi < b.hi ? -1 : 1;
 	return a.lo < b.lo ? -1 : a.lo > b.lo;
 }
 
-static bool
-emit(const struct walk *w, struct sl_lpm_bits bits, unsigned len, uint32_t value)
+static bool emit(const struct walk *w, struct sl_lpm_bits bits, unsigned len, uint32_t value)
 {
 	struct sl_prefix p = {.addr.family = (uint8_t)w->family, .len = (uint8_t)len};
 
@@ -84,8 +81,7 @@ emit(const struct walk *w, struct sl_lpm_bits bits, unsigned len, uint32_t value
 
 static bool walk_below(const struct walk *w, uint64_t slot, struct sl_lpm_bits path, unsigned depth);
 
-static bool
-walk_edge(const struct walk *w, const struct sl_lpm_edge *e)
+static bool walk_edge(const struct walk *w, const struct sl_lpm_edge *e)
 {
 	struct sl_lpm_bits bits = {e->hi, e->lo};
 
@@ -97,8 +93,7 @@ walk_edge(const struct walk *w, const struct sl_lpm_edge *e)
 	return walk_below(w, e->slot, bits, e->len / 8);
 }
 
-static bool
-walk_node(const struct walk *w, uint32_t ref, struct sl_lpm_bits path, unsigned depth)
+static bool walk_node(const struct walk *w, uint32_t ref, struct sl_lpm_bits path, unsigned depth)
 {
 	unsigned n_aux, i = 0, first = 0;
 	const uint64_t *aux = sl_lpm_node_aux(w->base, ref, &n_aux);
@@ -117,7 +112,7 @@ walk_node(const struct walk *w, uint32_t ref, struct sl_lpm_bits path, unsigned 
 
 		for (; i < n_aux && sl_lpm_aux_pos(aux[i]) <= pos; i++) {
 			if (sl_lpm_aux_pos(aux[i]) == pos &&
-				!emit(w, bits, 8 * depth + sl_lpm_aux_bits(aux[i]), (uint32_t)aux[i]))
+			        !emit(w, bits, 8 * depth + sl_lpm_aux_bits(aux[i]), (uint32_t)aux[i]))
 				return false;
 		}
 		if (sl_lpm_own(slot) && !emit(w, bits, 8 * (depth + 1), sl_lpm_value(slot)))
@@ -128,8 +123,7 @@ walk_node(const struct walk *w, uint32_t ref, struct sl_lpm_bits path, unsigned 
 	return true;
 }
 
-static bool
-walk_below(const struct walk *w, uint64_t slot, struct sl_lpm_bits path, unsigned depth)
+static bool walk_below(const struct walk *w, uint64_t slot, struct sl_lpm_bits path, unsigned depth)
 {
 	uint32_t ref = sl_lpm_child(slot);
 
@@ -143,8 +137,8 @@ walk_below(const struct walk *w, uint64_t slot, struct sl_lpm_bits path, unsigne
 	}
 }
 
-bool
-sl_lpm_walk(const struct sl_lpm *t, enum sl_family family, const struct sl_prefix *after, sl_lpm_walk_fn fn, void *ctx)
+bool sl_lpm_walk(
+        const struct sl_lpm *t, enum sl_family family, const struct sl_prefix *after, sl_lpm_walk_fn fn, void *ctx)
 {
 	struct walk w = {.base = t->arena.base, .family = family, .fn = fn, .ctx = ctx};
 	struct sl_lpm_bits none = {0, 0};

@@ -40,16 +40,14 @@ struct sl_neighbours {
 	struct sl_reclaim *reclaim;
 };
 
-static inline uint64_t
-mix(uint64_t a, uint64_t b)
+static inline uint64_t mix(uint64_t a, uint64_t b)
 {
 	unsigned __int128 m = (unsigned __int128)a * b;
 
 	return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-static inline uint32_t
-hash_key(const struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip)
+static inline uint32_t hash_key(const struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip)
 {
 	uint64_t hi, lo;
 
@@ -59,20 +57,17 @@ hash_key(const struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip)
 	return (uint32_t)mix(hi ^ lo, t->seed ^ UINT64_C(0xe7037ed1a0b428db) ^ ip->family);
 }
 
-static inline bool
-matches(const struct entry *e, uint32_t hash, uint16_t out_if, const struct sl_ip *ip)
+static inline bool matches(const struct entry *e, uint32_t hash, uint16_t out_if, const struct sl_ip *ip)
 {
 	return e->hash == hash && e->out_if == out_if && sl_ip_equal(&e->ip, ip);
 }
 
-static inline struct entry *
-follow(const _Atomic(struct entry *) *link)
+static inline struct entry *follow(const _Atomic(struct entry *) *link)
 {
 	return atomic_load_explicit(link, memory_order_acquire);
 }
 
-static struct entry *
-find(const struct sl_neighbours *t, uint32_t hash, uint16_t out_if, const struct sl_ip *ip)
+static struct entry *find(const struct sl_neighbours *t, uint32_t hash, uint16_t out_if, const struct sl_ip *ip)
 {
 	struct entry *e = follow(&t->buckets[hash & t->mask]);
 
@@ -82,8 +77,8 @@ find(const struct sl_neighbours *t, uint32_t hash, uint16_t out_if, const struct
 }
 
 /* The link that leads to the entry of the key, or the end of its chain. */
-static _Atomic(struct entry *) *
-find_link(struct sl_neighbours *t, uint32_t hash, uint16_t out_if, const struct sl_ip *ip)
+static _Atomic(struct entry *) *find_link(
+        struct sl_neighbours *t, uint32_t hash, uint16_t out_if, const struct sl_ip *ip)
 {
 	_Atomic(struct entry *) *link = &t->buckets[hash & t->mask];
 	struct entry *e;
@@ -93,8 +88,7 @@ find_link(struct sl_neighbours *t, uint32_t hash, uint16_t out_if, const struct 
 	return link;
 }
 
-int
-sl_neighbours_create(struct sl_neighbours **out, uint32_t max_entries, struct sl_reclaim *reclaim)
+int sl_neighbours_create(struct sl_neighbours **out, uint32_t max_entries, struct sl_reclaim *reclaim)
 {
 	uint32_t buckets = BUCKETS_MIN;
 	struct sl_neighbours *t;
@@ -119,8 +113,7 @@ sl_neighbours_create(struct sl_neighbours **out, uint32_t max_entries, struct sl
 	return 0;
 }
 
-void
-sl_neighbours_destroy(struct sl_neighbours *t)
+void sl_neighbours_destroy(struct sl_neighbours *t)
 {
 	if (t == NULL)
 		return;
@@ -136,22 +129,20 @@ sl_neighbours_destroy(struct sl_neighbours *t)
 	free(t);
 }
 
-static void
-free_entry(void *ctx, void *ptr)
+static void free_entry(void *ctx, void *ptr)
 {
 	free(ptr);
 }
 
-int
-sl_neighbour_set(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip, const struct rte_ether_addr *mac,
-	enum sl_neighbour_state state)
+int sl_neighbour_set(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip, const struct rte_ether_addr *mac,
+        enum sl_neighbour_state state)
 {
 	uint32_t hash = hash_key(t, out_if, ip);
 	_Atomic(struct entry *) *link;
 	struct entry *old, *e;
 
 	if (state == SL_NEIGHBOUR_NONE || state > SL_NEIGHBOUR_PERMANENT || sl_family_bytes(ip->family) == 0 ||
-		(sl_neighbour_usable(state) && mac == NULL))
+	        (sl_neighbour_usable(state) && mac == NULL))
 		return -EINVAL;
 	link = find_link(t, hash, out_if, ip);
 	old = follow(link);
@@ -180,8 +171,7 @@ sl_neighbour_set(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *i
 }
 
 /* Takes the entry behind the link out of its chain; readers that stand at it still find the rest of the chain. */
-static void
-unlink_entry(struct sl_neighbours *t, _Atomic(struct entry *) *link)
+static void unlink_entry(struct sl_neighbours *t, _Atomic(struct entry *) *link)
 {
 	struct entry *e = follow(link);
 
@@ -190,8 +180,7 @@ unlink_entry(struct sl_neighbours *t, _Atomic(struct entry *) *link)
 	t->count--;
 }
 
-int
-sl_neighbour_remove(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip)
+int sl_neighbour_remove(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip)
 {
 	_Atomic(struct entry *) *link = find_link(t, hash_key(t, out_if, ip), out_if, ip);
 
@@ -201,8 +190,7 @@ sl_neighbour_remove(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip
 	return 0;
 }
 
-uint32_t
-sl_neighbour_remove_if(struct sl_neighbours *t, uint16_t out_if)
+uint32_t sl_neighbour_remove_if(struct sl_neighbours *t, uint16_t out_if)
 {
 	uint32_t before = t->count;
 
@@ -220,22 +208,19 @@ sl_neighbour_remove_if(struct sl_neighbours *t, uint16_t out_if)
 	return before - t->count;
 }
 
-bool
-sl_neighbour_take_used(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip)
+bool sl_neighbour_take_used(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip)
 {
 	struct entry *e = find(t, hash_key(t, out_if, ip), out_if, ip);
 
 	return e != NULL && atomic_exchange_explicit(&e->used, false, memory_order_relaxed);
 }
 
-uint32_t
-sl_neighbour_count(const struct sl_neighbours *t)
+uint32_t sl_neighbour_count(const struct sl_neighbours *t)
 {
 	return t->count;
 }
 
-void
-sl_neighbour_walk(struct sl_neighbours *t, uint32_t *cursor, uint32_t budget, sl_neighbour_walk_fn fn, void *ctx)
+void sl_neighbour_walk(struct sl_neighbours *t, uint32_t *cursor, uint32_t budget, sl_neighbour_walk_fn fn, void *ctx)
 {
 	uint32_t visited = 0;
 
@@ -257,8 +242,7 @@ sl_neighbour_walk(struct sl_neighbours *t, uint32_t *cursor, uint32_t budget, sl
 }
 
 /* Reads an entry for a packet; writes to its line only when it was not marked yet. */
-static inline enum sl_neighbour_state
-use(struct entry *e, struct rte_ether_addr *mac)
+static inline enum sl_neighbour_state use(struct entry *e, struct rte_ether_addr *mac)
 {
 	enum sl_neighbour_state state = e != NULL ? (enum sl_neighbour_state)e->state : SL_NEIGHBOUR_NONE;
 
@@ -270,15 +254,13 @@ use(struct entry *e, struct rte_ether_addr *mac)
 	return state;
 }
 
-bool
-sl_neighbour_lookup(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip, struct rte_ether_addr *mac)
+bool sl_neighbour_lookup(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip, struct rte_ether_addr *mac)
 {
 	return sl_neighbour_usable(use(find(t, hash_key(t, out_if, ip), out_if, ip), mac));
 }
 
-void
-sl_neighbour_lookup_burst(struct sl_neighbours *t, const struct sl_neighbour_key *keys, enum sl_neighbour_state *states,
-	struct rte_ether_addr *macs, unsigned n)
+void sl_neighbour_lookup_burst(struct sl_neighbours *t, const struct sl_neighbour_key *keys,
+        enum sl_neighbour_state *states, struct rte_ether_addr *macs, unsigned n)
 {
 	uint32_t hashes[GROUP];
 

@@ -27,8 +27,7 @@ enum sl_neighbour_state {
 };
 
 /* Whether packets can be sent to it. */
-static inline bool
-sl_neighbour_usable(enum sl_neighbour_state state)
+static inline bool sl_neighbour_usable(enum sl_neighbour_state state)
 {
 	return state >= SL_NEIGHBOUR_REACHABLE;
 }
@@ -51,7 +50,7 @@ void sl_neighbours_destroy(struct sl_neighbours *t);
  * error the table is as it was.
  */
 int sl_neighbour_set(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip, const struct rte_ether_addr *mac,
-	enum sl_neighbour_state state);
+        enum sl_neighbour_state state);
 /* 0 or -ENOENT. */
 int sl_neighbour_remove(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip);
 /* Removes all entries of an interface; returns how many. */
@@ -61,11 +60,12 @@ bool sl_neighbour_take_used(struct sl_neighbours *t, uint16_t out_if, const stru
 uint32_t sl_neighbour_count(const struct sl_neighbours *t);
 
 /* Called for one entry; false ends the walk. It may set or remove the entry it was called for, no other. */
-typedef bool (*sl_neighbour_walk_fn)(void *ctx, uint16_t out_if, const struct sl_ip *ip, const struct rte_ether_addr *mac,
-	enum sl_neighbour_state state);
+typedef bool (*sl_neighbour_walk_fn)(void *ctx, uint16_t out_if, const struct sl_ip *ip,
+        const struct rte_ether_addr *mac, enum sl_neighbour_state state);
 /*
  * Walks the table in slices: begin with *cursor 0; each call visits at most `budget` entries (a few more to finish a
- * bucket) and moves the cursor on; *cursor is 0 again after the last. Entries that exist all the while are visited once.
+ * bucket) and moves the cursor on; *cursor is 0 again after the last. Entries that exist all the while are visited
+ * once.
  */
 void sl_neighbour_walk(struct sl_neighbours *t, uint32_t *cursor, uint32_t budget, sl_neighbour_walk_fn fn, void *ctx);
 
@@ -74,6 +74,7 @@ void sl_neighbour_walk(struct sl_neighbours *t, uint32_t *cursor, uint32_t budge
 /* True and *mac set if there is a usable entry. Marks it as used. */
 bool sl_neighbour_lookup(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip, struct rte_ether_addr *mac);
 
-/* States (NONE where there is no entry) and, for usable ones, MACs of n keys, memory accesses overlapped. Marks as used. */
-void sl_neighbour_lookup_burst(struct sl_neighbours *t, const struct sl_neighbour_key *keys, enum sl_neighbour_state *states,
-	struct rte_ether_addr *macs, unsigned n);
+/* States (NONE where there is no entry) and, for usable ones, MACs of n keys, memory accesses overlapped. Marks as
+ * used. */
+void sl_neighbour_lookup_burst(struct sl_neighbours *t, const struct sl_neighbour_key *keys,
+        enum sl_neighbour_state *states, struct rte_ether_addr *macs, unsigned n);

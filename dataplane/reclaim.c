@@ -1,15 +1,13 @@
 #include "dataplane/reclaim.h"
 
-void
-sl_reclaim_init(struct sl_reclaim *r, struct rte_rcu_qsbr *rcu)
+void sl_reclaim_init(struct sl_reclaim *r, struct rte_rcu_qsbr *rcu)
 {
 	*r = (struct sl_reclaim){.rcu = rcu};
 	r->open_tail = &r->open;
 	r->waiting_tail = &r->waiting;
 }
 
-void
-sl_reclaim_defer(struct sl_reclaim *r, struct sl_reclaim_node *node, sl_reclaim_fn fn, void *ctx, void *ptr)
+void sl_reclaim_defer(struct sl_reclaim *r, struct sl_reclaim_node *node, sl_reclaim_fn fn, void *ctx, void *ptr)
 {
 	*node = (struct sl_reclaim_node){.fn = fn, .ctx = ctx, .ptr = ptr};
 	*r->open_tail = node;
@@ -18,8 +16,7 @@ sl_reclaim_defer(struct sl_reclaim *r, struct sl_reclaim_node *node, sl_reclaim_
 }
 
 /* Gives everything handed in so far one token. */
-static void
-close_open(struct sl_reclaim *r)
+static void close_open(struct sl_reclaim *r)
 {
 	uint64_t token;
 
@@ -35,8 +32,7 @@ close_open(struct sl_reclaim *r)
 }
 
 /* Frees the oldest objects whose token is at most `token`, `budget` of them at most. */
-static unsigned
-free_passed(struct sl_reclaim *r, uint64_t token, unsigned budget)
+static unsigned free_passed(struct sl_reclaim *r, uint64_t token, unsigned budget)
 {
 	unsigned freed = 0;
 
@@ -54,8 +50,7 @@ free_passed(struct sl_reclaim *r, uint64_t token, unsigned budget)
 	return freed;
 }
 
-unsigned
-sl_reclaim_poll(struct sl_reclaim *r)
+unsigned sl_reclaim_poll(struct sl_reclaim *r)
 {
 	unsigned freed = 0;
 
@@ -70,8 +65,7 @@ sl_reclaim_poll(struct sl_reclaim *r)
 	return freed;
 }
 
-void
-sl_reclaim_drain(struct sl_reclaim *r)
+void sl_reclaim_drain(struct sl_reclaim *r)
 {
 	while (r->pending > 0) {
 		close_open(r);

@@ -17,7 +17,8 @@
 /* Frees ptr; control thread. It may hand in further objects. */
 typedef void (*sl_reclaim_fn)(void *ctx, void *ptr);
 
-/* Part of every object that is freed this way. Needs no initialisation; may be touched only by this module after defer. */
+/* Part of every object that is freed this way. Needs no initialisation; may be touched only by this module after defer.
+ */
 struct sl_reclaim_node {
 	struct sl_reclaim_node *next;
 	uint64_t token; /* 0 until the first poll after defer */
@@ -27,13 +28,13 @@ struct sl_reclaim_node {
 };
 
 struct sl_reclaim {
-	struct rte_rcu_qsbr *rcu;           /* borrowed */
-	struct sl_reclaim_node *open;       /* handed in since the last poll: no token yet */
+	struct rte_rcu_qsbr *rcu;     /* borrowed */
+	struct sl_reclaim_node *open; /* handed in since the last poll: no token yet */
 	struct sl_reclaim_node **open_tail;
-	struct sl_reclaim_node *waiting;    /* oldest first, tokens ascending */
+	struct sl_reclaim_node *waiting; /* oldest first, tokens ascending */
 	struct sl_reclaim_node **waiting_tail;
-	size_t pending;                     /* objects in both lists */
-	uint64_t freed;                     /* objects freed since init */
+	size_t pending; /* objects in both lists */
+	uint64_t freed; /* objects freed since init */
 };
 
 /* Objects freed by one sl_reclaim_poll at most. */
@@ -52,13 +53,13 @@ void sl_reclaim_defer(struct sl_reclaim *r, struct sl_reclaim_node *node, sl_rec
  * Whether the node was handed in and has no token yet, so that more memory of the same kind, unpublished by now, can
  * still go with it. Only for a node that was handed in and not yet freed.
  */
-static inline bool
-sl_reclaim_is_open(const struct sl_reclaim_node *node)
+static inline bool sl_reclaim_is_open(const struct sl_reclaim_node *node)
 {
 	return node->token == 0;
 }
 
-/* Frees what every reader has let go of, at most SL_RECLAIM_BUDGET objects. Never blocks. Returns how many were freed. */
+/* Frees what every reader has let go of, at most SL_RECLAIM_BUDGET objects. Never blocks. Returns how many were freed.
+ */
 unsigned sl_reclaim_poll(struct sl_reclaim *r);
 
 /*

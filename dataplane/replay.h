@@ -21,8 +21,7 @@ struct sl_replay {
 static_assert((SL_REPLAY_WORDS & (SL_REPLAY_WORDS - 1)) == 0, "the ring is indexed by a mask");
 
 /* Back to the state before the first packet. */
-static inline void
-sl_replay_init(struct sl_replay *r)
+static inline void sl_replay_init(struct sl_replay *r)
 {
 	*r = (struct sl_replay){0};
 }
@@ -31,8 +30,7 @@ sl_replay_init(struct sl_replay *r)
  * True if this counter is seen for the first time, is less than SL_REJECT_AFTER_MESSAGES and at most
  * SL_COUNTER_WINDOW_SIZE behind the greatest one; it is then marked as seen. False otherwise, with nothing changed.
  */
-static inline bool
-sl_replay_accept(struct sl_replay *r, uint64_t counter)
+static inline bool sl_replay_accept(struct sl_replay *r, uint64_t counter)
 {
 	uint64_t index = counter / SL_COUNTER_WORD_BITS;
 	uint64_t bit = UINT64_C(1) << (counter % SL_COUNTER_WORD_BITS);

@@ -13,13 +13,12 @@
 #include <criterion/criterion.h>
 #include <rte_eal.h>
 
-static inline void
-test_eal_init(void)
+static inline void test_eal_init(void)
 {
 	static bool done;
 	char dir[] = "/tmp/sluice-unit-XXXXXX";
-	char *argv[] = {"unit", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry", "-m", "256", "--log-level", "4",
-		"-l", "0", NULL};
+	char *argv[] = {"unit", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry", "-m", "256", "--log-level",
+	        "4", "-l", "0", NULL};
 
 	if (done)
 		return;

@@ -8,8 +8,7 @@
 #include <rte_rcu_qsbr.h>
 
 /* For so many readers; free() it. */
-static inline struct rte_rcu_qsbr *
-test_qsbr(unsigned readers)
+static inline struct rte_rcu_qsbr *test_qsbr(unsigned readers)
 {
 	size_t size = rte_rcu_qsbr_get_memsize(readers);
 	struct rte_rcu_qsbr *v = aligned_alloc(64, (size + 63) & ~(size_t)63);

@@ -12,8 +12,7 @@
 #define LINK (SL_LOCALADDR_UNICAST | SL_LOCALADDR_SCOPED)
 #define MC   (SL_LOCALADDR_MULTICAST | SL_LOCALADDR_SCOPED)
 
-static struct sl_ip
-ip(const char *text)
+static struct sl_ip ip(const char *text)
 {
 	struct sl_ip a;
 
@@ -26,20 +25,20 @@ static const struct {
 	uint8_t flags;
 	uint16_t l3_if;
 } ours[] = {
-	{"203.0.113.10", UNI, 1},
-	{"203.0.113.255", SL_LOCALADDR_BROADCAST, 1},
-	{"255.255.255.255", SL_LOCALADDR_BROADCAST | SL_LOCALADDR_SCOPED, 1},
-	{"255.255.255.255", SL_LOCALADDR_BROADCAST | SL_LOCALADDR_SCOPED, 2},
-	{"10.64.0.1", UNI, 3},
-	{"fd00:64::1", UNI, 3},
-	{"fe80::1", LINK, 1},
-	{"fe80::1", LINK, 2},
-	{"ff02::1", MC, 1},
-	{"ff02::1", MC, 2},
-	{"ff02::1:ff00:1", MC, 1},
-	{"10.64.0.1", SL_LOCALADDR_BROADCAST, 3}, /* merged with the one above */
-	{"10.7.7.7", UNI, 4},
-	{"10.7.7.7", UNI, 5},
+        {"203.0.113.10", UNI, 1},
+        {"203.0.113.255", SL_LOCALADDR_BROADCAST, 1},
+        {"255.255.255.255", SL_LOCALADDR_BROADCAST | SL_LOCALADDR_SCOPED, 1},
+        {"255.255.255.255", SL_LOCALADDR_BROADCAST | SL_LOCALADDR_SCOPED, 2},
+        {"10.64.0.1", UNI, 3},
+        {"fd00:64::1", UNI, 3},
+        {"fe80::1", LINK, 1},
+        {"fe80::1", LINK, 2},
+        {"ff02::1", MC, 1},
+        {"ff02::1", MC, 2},
+        {"ff02::1:ff00:1", MC, 1},
+        {"10.64.0.1", SL_LOCALADDR_BROADCAST, 3}, /* merged with the one above */
+        {"10.7.7.7", UNI, 4},
+        {"10.7.7.7", UNI, 5},
 };
 
 static const struct {
@@ -49,26 +48,26 @@ static const struct {
 	uint16_t l3_if;
 	uint8_t flags;
 } cases[] = {
-	{"203.0.113.10", 1, true, 1, UNI},
-	{"203.0.113.10", 9, true, 1, UNI},
-	{"203.0.113.11", 1, false, 0, 0},
-	{"203.0.113.255", 2, true, 1, SL_LOCALADDR_BROADCAST},
-	{"255.255.255.255", 2, true, 2, SL_LOCALADDR_BROADCAST | SL_LOCALADDR_SCOPED},
-	{"255.255.255.255", 3, false, 0, 0},
-	{"10.64.0.1", 1, true, 3, UNI | SL_LOCALADDR_BROADCAST},
-	{"fd00:64::1", 1, true, 3, UNI},
-	{"fd00:64::2", 3, false, 0, 0},
-	{"fe80::1", 1, true, 1, LINK},
-	{"fe80::1", 2, true, 2, LINK},
-	{"fe80::1", 3, false, 0, 0},
-	{"ff02::1", 2, true, 2, MC},
-	{"ff02::1:ff00:1", 1, true, 1, MC},
-	{"ff02::1:ff00:1", 2, false, 0, 0},
-	{"10.7.7.7", 5, true, 5, UNI},
-	{"10.7.7.7", 1, true, 4, UNI},
-	{"a40:1::", 3, false, 0, 0}, /* the bytes of 10.64.0.1 in the other family */
-	{"0.0.0.0", 1, false, 0, 0},
-	{"::", 1, false, 0, 0},
+        {"203.0.113.10", 1, true, 1, UNI},
+        {"203.0.113.10", 9, true, 1, UNI},
+        {"203.0.113.11", 1, false, 0, 0},
+        {"203.0.113.255", 2, true, 1, SL_LOCALADDR_BROADCAST},
+        {"255.255.255.255", 2, true, 2, SL_LOCALADDR_BROADCAST | SL_LOCALADDR_SCOPED},
+        {"255.255.255.255", 3, false, 0, 0},
+        {"10.64.0.1", 1, true, 3, UNI | SL_LOCALADDR_BROADCAST},
+        {"fd00:64::1", 1, true, 3, UNI},
+        {"fd00:64::2", 3, false, 0, 0},
+        {"fe80::1", 1, true, 1, LINK},
+        {"fe80::1", 2, true, 2, LINK},
+        {"fe80::1", 3, false, 0, 0},
+        {"ff02::1", 2, true, 2, MC},
+        {"ff02::1:ff00:1", 1, true, 1, MC},
+        {"ff02::1:ff00:1", 2, false, 0, 0},
+        {"10.7.7.7", 5, true, 5, UNI},
+        {"10.7.7.7", 1, true, 4, UNI},
+        {"a40:1::", 3, false, 0, 0}, /* the bytes of 10.64.0.1 in the other family */
+        {"0.0.0.0", 1, false, 0, 0},
+        {"::", 1, false, 0, 0},
 };
 
 Test(localaddr, table)
@@ -121,7 +120,8 @@ Test(localaddr, sizes)
 		struct sl_localaddr *set;
 
 		for (uint32_t i = 0; i < n; i++) {
-			uint8_t v4[4] = {10, (uint8_t)(i >> 8), (uint8_t)i, 2}, v6[16] = {0xfd, 0, 0, (uint8_t)(i >> 8), (uint8_t)i};
+			uint8_t v4[4] = {10, (uint8_t)(i >> 8), (uint8_t)i, 2},
+			        v6[16] = {0xfd, 0, 0, (uint8_t)(i >> 8), (uint8_t)i};
 
 			v6[15] = 2;
 			entries[2 * i] = (struct sl_localaddr_entry){sl_ip4(v4), UNI, (uint16_t)i};

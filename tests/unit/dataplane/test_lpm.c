@@ -21,8 +21,7 @@ static struct sl_reclaim reclaim;
 static struct sl_lpm *lpm;
 static uint64_t empty_bytes;
 
-static void
-setup(void)
+static void setup(void)
 {
 	rcu = test_qsbr(1);
 	sl_reclaim_init(&reclaim, rcu);
@@ -30,8 +29,7 @@ setup(void)
 	empty_bytes = sl_lpm_memory(lpm);
 }
 
-static void
-teardown(void)
+static void teardown(void)
 {
 	sl_lpm_destroy(lpm);
 	sl_reclaim_drain(&reclaim);
@@ -41,8 +39,7 @@ teardown(void)
 
 TestSuite(lpm, .init = setup, .fini = teardown);
 
-static uint64_t
-random_u64(uint64_t *state)
+static uint64_t random_u64(uint64_t *state)
 {
 	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
 
@@ -51,8 +48,7 @@ random_u64(uint64_t *state)
 	return z ^ z >> 31;
 }
 
-static struct sl_prefix
-prefix(const char *text)
+static struct sl_prefix prefix(const char *text)
 {
 	struct sl_prefix p;
 
@@ -60,8 +56,7 @@ prefix(const char *text)
 	return p;
 }
 
-static struct sl_ip
-ip(const char *text)
+static struct sl_ip ip(const char *text)
 {
 	struct sl_ip a;
 
@@ -69,8 +64,7 @@ ip(const char *text)
 	return a;
 }
 
-static int
-model_find(const struct model *m, const struct sl_prefix *p)
+static int model_find(const struct model *m, const struct sl_prefix *p)
 {
 	for (unsigned i = 0; i < m->n; i++) {
 		if (sl_prefix_equal(&m->prefix[i], p))
@@ -79,8 +73,7 @@ model_find(const struct model *m, const struct sl_prefix *p)
 	return -1;
 }
 
-static uint32_t
-model_lookup(const struct model *m, const struct sl_ip *a, unsigned max_len, uint8_t *len)
+static uint32_t model_lookup(const struct model *m, const struct sl_ip *a, unsigned max_len, uint8_t *len)
 {
 	uint32_t best = 0;
 	int best_len = -1;
@@ -98,8 +91,7 @@ model_lookup(const struct model *m, const struct sl_ip *a, unsigned max_len, uin
 }
 
 /* Few byte values, so that prefixes nest, collide and fill nodes; now and then any. */
-static uint8_t
-random_byte(uint64_t *s, unsigned spread)
+static uint8_t random_byte(uint64_t *s, unsigned spread)
 {
 	uint64_t r = random_u64(s);
 
@@ -115,19 +107,17 @@ random_byte(uint64_t *s, unsigned spread)
 	}
 }
 
-static struct sl_ip
-random_ip(uint64_t *s, uint8_t family, unsigned spread)
+static struct sl_ip random_ip(uint64_t *s, uint8_t family, unsigned spread)
 {
 	struct sl_ip a = {.family = family};
 
 	for (unsigned i = 0; i < sl_family_bytes(family); i++)
-		a.bytes[i] = i < 6 && family == SL_AF_INET6 ? (uint8_t)(i * 17 * (random_u64(s) % 16 != 0)) :
-		                                              random_byte(s, spread);
+		a.bytes[i] = i < 6 && family == SL_AF_INET6 ? (uint8_t)(i * 17 * (random_u64(s) % 16 != 0))
+		                                            : random_byte(s, spread);
 	return a;
 }
 
-static void
-model_set(struct model *m, const struct sl_prefix *p, uint32_t value)
+static void model_set(struct model *m, const struct sl_prefix *p, uint32_t value)
 {
 	int at = model_find(m, p);
 	uint32_t old = 12345;
@@ -143,8 +133,7 @@ model_set(struct model *m, const struct sl_prefix *p, uint32_t value)
 	m->value[at] = value;
 }
 
-static void
-model_remove(struct model *m, const struct sl_prefix *p)
+static void model_remove(struct model *m, const struct sl_prefix *p)
 {
 	int at = model_find(m, p);
 	uint32_t old = 12345;
@@ -160,8 +149,7 @@ model_remove(struct model *m, const struct sl_prefix *p)
 	m->value[at] = m->value[m->n];
 }
 
-static void
-check_address(const struct model *m, const struct sl_ip *a, uint64_t *s)
+static void check_address(const struct model *m, const struct sl_ip *a, uint64_t *s)
 {
 	unsigned max_len = (unsigned)(random_u64(s) % (sl_family_bits(a->family) + 1));
 	uint8_t len, want_len;
@@ -176,8 +164,7 @@ check_address(const struct model *m, const struct sl_ip *a, uint64_t *s)
 }
 
 /* Addresses at the edges of the model's prefixes and others, one by one and in a burst over both families. */
-static void
-check_lookups(const struct model *m, uint8_t family, uint64_t *s, unsigned spread)
+static void check_lookups(const struct model *m, uint8_t family, uint64_t *s, unsigned spread)
 {
 	struct sl_ip a[77];
 	struct sl_lpm_key keys[77];
@@ -190,7 +177,8 @@ check_lookups(const struct model *m, uint8_t family, uint64_t *s, unsigned sprea
 			a[i].bytes[random_u64(s) % sl_family_bytes(family)] ^= (uint8_t)(i % 4 == 0 ? 0 : 1 << i % 8);
 		}
 		check_address(m, &a[i], s);
-		keys[i] = (struct sl_lpm_key){i % 13 == 5 ? NULL : lpm, a[i].bytes, i % 17 == 6 ? SL_AF_NONE : a[i].family};
+		keys[i] = (struct sl_lpm_key){
+		        i % 13 == 5 ? NULL : lpm, a[i].bytes, i % 17 == 6 ? SL_AF_NONE : a[i].family};
 	}
 	sl_lpm_lookup_burst(keys, values, 77);
 	for (unsigned i = 0; i < 77; i++) {
@@ -208,8 +196,7 @@ struct seen {
 	int first_len;
 };
 
-static bool
-see(void *ctx, const struct sl_prefix *p, uint32_t value)
+static bool see(void *ctx, const struct sl_prefix *p, uint32_t value)
 {
 	struct seen *seen = ctx;
 	int at = model_find(seen->m, p);
@@ -228,8 +215,7 @@ see(void *ctx, const struct sl_prefix *p, uint32_t value)
 }
 
 /* In slices of `budget` each prefix comes exactly once. */
-static void
-check_walk(const struct model *m, uint8_t family, unsigned budget)
+static void check_walk(const struct model *m, uint8_t family, unsigned budget)
 {
 	struct seen seen = {.m = m, .budget = budget};
 	bool done = sl_lpm_walk(lpm, family, NULL, see, &seen);
@@ -244,8 +230,7 @@ check_walk(const struct model *m, uint8_t family, unsigned budget)
 }
 
 /* Random changes at a table of about `target` prefixes, then all away. batch: changes between begin and commit. */
-static void
-run_model(uint8_t family, uint64_t seed, unsigned spread, unsigned target, unsigned changes, unsigned batch)
+static void run_model(uint8_t family, uint64_t seed, unsigned spread, unsigned target, unsigned changes, unsigned batch)
 {
 	struct model *m = calloc(1, sizeof(*m));
 	uint64_t s = seed;

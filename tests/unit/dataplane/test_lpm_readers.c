@@ -28,15 +28,15 @@ static atomic_bool stop;
 static _Atomic uint64_t bursts;
 
 /* Lengths that end inside and at the edges of nodes. */
-static const char *const specifics[] = {"10.1.2.3/32", "10.200.0.0/16", "10.128.64.0/18", "10.33.0.0/17", "10.99.99.128/25",
-	"10.14.0.0/15", "fd00:1::1/128", "fd00:2::/32", "fd12:3456:789a:1::/64", "fd00:4:0:0:8000::/65", "fd01:203:4::/47"};
+static const char *const specifics[] = {"10.1.2.3/32", "10.200.0.0/16", "10.128.64.0/18", "10.33.0.0/17",
+        "10.99.99.128/25", "10.14.0.0/15", "fd00:1::1/128", "fd00:2::/32", "fd12:3456:789a:1::/64",
+        "fd00:4:0:0:8000::/65", "fd01:203:4::/47"};
 
 #define SPECIFICS (sizeof(specifics) / sizeof(*specifics))
 
 static struct sl_prefix prefixes[SPECIFICS];
 
-static struct sl_prefix
-parse(const char *text)
+static struct sl_prefix parse(const char *text)
 {
 	struct sl_prefix p;
 
@@ -45,8 +45,7 @@ parse(const char *text)
 }
 
 /* All specifics, single and in bursts. */
-static uint64_t
-read_once(unsigned round)
+static uint64_t read_once(unsigned round)
 {
 	struct sl_lpm_key keys[BURST];
 	uint32_t values[BURST];
@@ -71,8 +70,7 @@ read_once(unsigned round)
 	return wrong;
 }
 
-static void *
-reader(void *arg)
+static void *reader(void *arg)
 {
 	unsigned id = (unsigned)(uintptr_t)arg;
 	uint64_t wrong = 0;
@@ -89,8 +87,7 @@ reader(void *arg)
 	return (void *)(uintptr_t)wrong;
 }
 
-static uint64_t
-random_u64(uint64_t *state)
+static uint64_t random_u64(uint64_t *state)
 {
 	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
 
@@ -100,8 +97,7 @@ random_u64(uint64_t *state)
 }
 
 /* A prefix near a specific that does not contain its address: nodes around it split, fill and collapse. */
-static struct sl_prefix
-near_one(uint64_t *s)
+static struct sl_prefix near_one(uint64_t *s)
 {
 	const struct sl_prefix *near = &prefixes[random_u64(s) % SPECIFICS];
 	unsigned bits = sl_family_bits(near->addr.family), flip = (unsigned)(random_u64(s) % (bits - 8)) + 8;
@@ -114,8 +110,7 @@ near_one(uint64_t *s)
 	return p;
 }
 
-static struct sl_prefix
-neighbour(uint64_t *s)
+static struct sl_prefix neighbour(uint64_t *s)
 {
 	struct sl_prefix p;
 	bool clear;
@@ -129,8 +124,7 @@ neighbour(uint64_t *s)
 	return p;
 }
 
-static void
-change(uint64_t *s, bool batch)
+static void change(uint64_t *s, bool batch)
 {
 	static const char *const covers[] = {"10.0.0.0/8", "fd00::/8"};
 	struct sl_prefix p;
@@ -165,16 +159,14 @@ change(uint64_t *s, bool batch)
 		sl_lpm_commit(lpm);
 }
 
-static bool
-remove_other(void *ctx, const struct sl_prefix *p, uint32_t value)
+static bool remove_other(void *ctx, const struct sl_prefix *p, uint32_t value)
 {
 	*(struct sl_prefix *)ctx = *p;
 	return value != OTHER;
 }
 
 /* Takes all the others away, one by one, so that nodes collapse under the readers. */
-static void
-thin_out(void)
+static void thin_out(void)
 {
 	const enum sl_family families[] = {SL_AF_INET, SL_AF_INET6};
 	struct sl_prefix p;

@@ -14,16 +14,14 @@ static struct rte_rcu_qsbr *rcu;
 static struct sl_reclaim reclaim;
 static struct sl_neighbours *t;
 
-static void
-setup(void)
+static void setup(void)
 {
 	rcu = test_qsbr(4);
 	sl_reclaim_init(&reclaim, rcu);
 	cr_assert_eq(sl_neighbours_create(&t, 1000, &reclaim), 0);
 }
 
-static void
-teardown(void)
+static void teardown(void)
 {
 	sl_reclaim_drain(&reclaim);
 	sl_neighbours_destroy(t);
@@ -32,8 +30,7 @@ teardown(void)
 
 TestSuite(neighbour, .init = setup, .fini = teardown);
 
-static struct sl_ip
-address(uint32_t i)
+static struct sl_ip address(uint32_t i)
 {
 	uint8_t v6[16] = {0xfe, 0x80};
 
@@ -43,11 +40,10 @@ address(uint32_t i)
 	return sl_ip6(v6);
 }
 
-static struct rte_ether_addr
-mac_of(uint32_t i)
+static struct rte_ether_addr mac_of(uint32_t i)
 {
-	return (struct rte_ether_addr){{2, (uint8_t)(i >> 24), (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i,
-		(uint8_t)(i * 7)}};
+	return (struct rte_ether_addr){
+	        {2, (uint8_t)(i >> 24), (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i, (uint8_t)(i * 7)}};
 }
 
 Test(neighbour, states)
@@ -130,8 +126,8 @@ struct visit {
 	bool remove;
 };
 
-static bool
-visit(void *ctx, uint16_t out_if, const struct sl_ip *ip, const struct rte_ether_addr *mac, enum sl_neighbour_state state)
+static bool visit(void *ctx, uint16_t out_if, const struct sl_ip *ip, const struct rte_ether_addr *mac,
+        enum sl_neighbour_state state)
 {
 	struct visit *v = ctx;
 	uint32_t i;
@@ -223,8 +219,7 @@ static atomic_bool stop;
 static _Atomic uint64_t lookups;
 
 /* Entry 2 has MAC 100 or 101, never none and never a mixture, while others of its chains come and go. */
-static void *
-reader(void *arg)
+static void *reader(void *arg)
 {
 	unsigned id = (unsigned)(uintptr_t)arg;
 	struct rte_ether_addr a = mac_of(100), b = mac_of(0x65006500), got;
@@ -235,7 +230,7 @@ reader(void *arg)
 	rte_rcu_qsbr_thread_online(rcu, id);
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
 		if (!sl_neighbour_lookup(t, 1, &ip, &got) ||
-			(!rte_is_same_ether_addr(&got, &a) && !rte_is_same_ether_addr(&got, &b)))
+		        (!rte_is_same_ether_addr(&got, &a) && !rte_is_same_ether_addr(&got, &b)))
 			wrong++;
 		atomic_fetch_add_explicit(&lookups, 1, memory_order_relaxed);
 		rte_rcu_qsbr_quiescent(rcu, id);

@@ -17,23 +17,20 @@ struct object {
 static struct rte_rcu_qsbr *rcu;
 static struct sl_reclaim r;
 
-static void
-setup(void)
+static void setup(void)
 {
 	rcu = test_qsbr(2);
 	sl_reclaim_init(&r, rcu);
 }
 
-static void
-teardown(void)
+static void teardown(void)
 {
 	free(rcu);
 }
 
 TestSuite(reclaim, .init = setup, .fini = teardown);
 
-static void
-release(void *ctx, void *ptr)
+static void release(void *ctx, void *ptr)
 {
 	struct object *o = ptr;
 
@@ -49,14 +46,12 @@ release(void *ctx, void *ptr)
 	}
 }
 
-static void
-defer(struct object *o)
+static void defer(struct object *o)
 {
 	sl_reclaim_defer(&r, &o->node, release, rcu, o);
 }
 
-static void
-reader_on(unsigned id)
+static void reader_on(unsigned id)
 {
 	cr_assert_eq(rte_rcu_qsbr_thread_register(rcu, id), 0);
 	rte_rcu_qsbr_thread_online(rcu, id);

@@ -19,30 +19,36 @@ struct sequence {
 	unsigned n;
 };
 
-#define SEQUENCE(name, ...) \
-	{name, {__VA_ARGS__}, sizeof((struct step[]){__VA_ARGS__}) / sizeof(struct step)}
+#define SEQUENCE(name, ...)                                                                                            \
+	{                                                                                                              \
+		name, {__VA_ARGS__}, sizeof((struct step[]){__VA_ARGS__}) / sizeof(struct step)                        \
+	}
 
 static const struct sequence sequences[] = {
-	SEQUENCE("counter 0 is valid, once", {0, true}, {0, false}, {1, true}, {0, false}),
-	SEQUENCE("1 before 0", {1, true}, {0, true}, {0, false}, {1, false}),
-	SEQUENCE("gaps stay open", {0, true}, {1, true}, {1, false}, {9, true}, {8, true}, {7, true}, {7, false}, {8, false},
-		{9, false}, {2, true}, {2, false}),
-	SEQUENCE("the oldest of the window", {W, true}, {0, true}, {0, false}, {W + 1, true}, {0, false}, {1, true}, {1, false}),
-	SEQUENCE("one behind the window", {W + 1, true}, {0, false}, {1, true}, {2, true}, {W + 2, true}, {1, false}, {2, false},
-		{3, true}),
-	SEQUENCE("the word that is reused is empty", {63, true}, {W + 64, true}, {63, false}, {64, true}, {W, true}, {W, false}),
-	SEQUENCE("ring length further is another counter", {5, true}, {SL_COUNTER_BITS + 5, true}, {5, false},
-		{SL_COUNTER_BITS + 5, false}, {SL_COUNTER_BITS + 4, true}),
-	SEQUENCE("a jump by several rings", {3, true}, {10 * SL_COUNTER_BITS, true}, {10 * SL_COUNTER_BITS - 1, true},
-		{10 * SL_COUNTER_BITS - W, true}, {10 * SL_COUNTER_BITS - W - 1, false}, {3, false}),
-	SEQUENCE("a jump of 127, 128 and 129 words", {64, true}, {64 + 127 * 64, true}, {64, false}, {64 + 255 * 64, true},
-		{64 + 127 * 64, false}, {64 + 384 * 64, true}, {64 + 255 * 64, false}, {65 + 257 * 64, true}),
-	SEQUENCE("the first is large", {W * 4, true}, {0, false}, {W * 3, true}, {W * 3, false}, {W * 3 - 1, false}),
-	SEQUENCE("limit of messages", {REJ, false}, {REJ - 1, true}, {REJ, false}, {REJ + 1, false}, {UINT64_MAX, false},
-		{REJ - 1, false}, {REJ - 2, true}, {REJ - 2, false}, {0, false}),
-	SEQUENCE("no overflow near 2^64", {UINT64_MAX, false}, {0, true}, {UINT64_MAX - 1, false}, {REJ - 1 - W, true},
-		{REJ - 1, true}, {REJ - 1 - W, false}, {REJ - W, true}, {REJ - 2 - W, false}),
-	SEQUENCE("a refused one moves nothing", {100, true}, {UINT64_MAX, false}, {99, true}, {100, false}, {101, true}),
+        SEQUENCE("counter 0 is valid, once", {0, true}, {0, false}, {1, true}, {0, false}),
+        SEQUENCE("1 before 0", {1, true}, {0, true}, {0, false}, {1, false}),
+        SEQUENCE("gaps stay open", {0, true}, {1, true}, {1, false}, {9, true}, {8, true}, {7, true}, {7, false},
+                {8, false}, {9, false}, {2, true}, {2, false}),
+        SEQUENCE("the oldest of the window", {W, true}, {0, true}, {0, false}, {W + 1, true}, {0, false}, {1, true},
+                {1, false}),
+        SEQUENCE("one behind the window", {W + 1, true}, {0, false}, {1, true}, {2, true}, {W + 2, true}, {1, false},
+                {2, false}, {3, true}),
+        SEQUENCE("the word that is reused is empty", {63, true}, {W + 64, true}, {63, false}, {64, true}, {W, true},
+                {W, false}),
+        SEQUENCE("ring length further is another counter", {5, true}, {SL_COUNTER_BITS + 5, true}, {5, false},
+                {SL_COUNTER_BITS + 5, false}, {SL_COUNTER_BITS + 4, true}),
+        SEQUENCE("a jump by several rings", {3, true}, {10 * SL_COUNTER_BITS, true}, {10 * SL_COUNTER_BITS - 1, true},
+                {10 * SL_COUNTER_BITS - W, true}, {10 * SL_COUNTER_BITS - W - 1, false}, {3, false}),
+        SEQUENCE("a jump of 127, 128 and 129 words", {64, true}, {64 + 127 * 64, true}, {64, false},
+                {64 + 255 * 64, true}, {64 + 127 * 64, false}, {64 + 384 * 64, true}, {64 + 255 * 64, false},
+                {65 + 257 * 64, true}),
+        SEQUENCE("the first is large", {W * 4, true}, {0, false}, {W * 3, true}, {W * 3, false}, {W * 3 - 1, false}),
+        SEQUENCE("limit of messages", {REJ, false}, {REJ - 1, true}, {REJ, false}, {REJ + 1, false},
+                {UINT64_MAX, false}, {REJ - 1, false}, {REJ - 2, true}, {REJ - 2, false}, {0, false}),
+        SEQUENCE("no overflow near 2^64", {UINT64_MAX, false}, {0, true}, {UINT64_MAX - 1, false}, {REJ - 1 - W, true},
+                {REJ - 1, true}, {REJ - 1 - W, false}, {REJ - W, true}, {REJ - 2 - W, false}),
+        SEQUENCE(
+                "a refused one moves nothing", {100, true}, {UINT64_MAX, false}, {99, true}, {100, false}, {101, true}),
 };
 
 Test(replay, table)
@@ -56,7 +62,7 @@ Test(replay, table)
 			const struct step *step = &sequences[s].steps[i];
 
 			cr_expect_eq(sl_replay_accept(&r, step->counter), step->accept, "%s, step %u: counter %lu",
-				sequences[s].name, i, step->counter);
+			        sequences[s].name, i, step->counter);
 		}
 	}
 }
@@ -96,9 +102,9 @@ Test(replay, random_against_plain_set)
 
 		state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
 		step = state >> 40;
-		c = step % 16 == 0 ? greatest + (step >> 4) % 50 :
-		    step % 1999 == 1 ? greatest + (step >> 4) % 20000 :
-		                       greatest - (greatest < (step >> 4) % 9000 ? greatest : (step >> 4) % 9000);
+		c = step % 16 == 0     ? greatest + (step >> 4) % 50
+		    : step % 1999 == 1 ? greatest + (step >> 4) % 20000
+		                       : greatest - (greatest < (step >> 4) % 9000 ? greatest : (step >> 4) % 9000);
 		if (c >= SPAN)
 			break;
 		want = !seen[c] && (c > greatest || greatest - c <= W);
