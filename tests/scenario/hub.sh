@@ -176,3 +176,39 @@ flow_send() {
 	shift
 	on "$from" "$TOOLS/flow" send "$@" >>"$LAB_DIR/flow-send.log"
 }
+
+# packet_peers FIRST COUNT: makes keys for peers at packet level; their addresses are 10.64.1.FIRST and on. Prints their part of
+# the configuration; $LAB_DIR/peers is what wgpeer reads.
+packet_peers() {
+	local i private public
+	i=$1
+	while read -r private public; do
+		echo "$private 10.64.1.$i" >>"$LAB_DIR/peers"
+		echo "      packet$i: {public-key: \"$public\", allowed-ips: [10.64.1.$i/32]}"
+		i=$((i + 1))
+	done < <("$TOOLS/wgpeer" keys "$2")
+}
+
+# wgpeer_start NODE WORDS...: the peers of $LAB_DIR/peers in the background; returns once all have a session.
+wgpeer_start() {
+	local where=$1
+	shift
+	ip netns exec "$where" "$TOOLS/wgpeer" run --peers "$LAB_DIR/peers" --remote "$(public_key hub)" "$@" \
+		>"$LAB_DIR/wgpeer.out" 2>&1 &
+	LAB_PID[wgpeer]=$!
+	if ! until_true 15 grep -qx up "$LAB_DIR/wgpeer.out"; then
+		cat "$LAB_DIR/wgpeer.out"
+		die "the packet-level peers did not all get a session"
+	fi
+}
+
+# wgpeer_wait, then wgpeer_result FILTER and wgpeer_tally FILTER: values of their summary and of what came back to them.
+wgpeer_wait() {
+	wait "${LAB_PID[wgpeer]}"
+}
+wgpeer_result() {
+	sed -n 2p "$LAB_DIR/wgpeer.out" | jq -r "$1"
+}
+wgpeer_tally() {
+	sed -n 3p "$LAB_DIR/wgpeer.out" | jq -r "$1"
+}

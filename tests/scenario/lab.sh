@@ -33,11 +33,11 @@ if [ -z "${LAB_INSIDE:-}" ]; then
 	mkfifo "$LAB_DIR/words"
 	sed -u -n '/^lab: kept$/q;p' <"$LAB_DIR/words" &
 	lab_words=$!
-	# TERM must reach the inner script, whose traps end the lab; unshare itself waits for it and takes over its status
 	LAB_INSIDE=1 LAB_DIR=$LAB_DIR setsid unshare --mount --net --pid --fork --kill-child --mount-proc \
 		"$BASH" "$0" "$@" >"$LAB_DIR/words" 2>&1 </dev/null &
 	lab_pid=$!
-	trap 'pkill -TERM -P "$lab_pid" 2>/dev/null' TERM INT HUP
+	# a signal ends the lab at once: with unshare dies the lab's first process, and with that all of it
+	trap 'kill -KILL "$lab_pid" 2>/dev/null' TERM INT HUP
 	while kill -0 "$lab_pid" 2>/dev/null && [ ! -e "$LAB_DIR/kept" ]; do
 		sleep 0.1
 	done
@@ -52,7 +52,6 @@ if [ -z "${LAB_INSIDE:-}" ]; then
 	exit "$lab_status"
 fi
 
-trap 'exit 143' TERM
 mount -t tmpfs -o mode=755 tmpfs /run || { echo "lab: cannot mount a /run of its own" >&2; exit 1; }
 mkdir -p /run/netns /run/lock
 export XDG_RUNTIME_DIR=/run HOME=/root
@@ -258,6 +257,9 @@ gateway_node() {
 router_node() {
 	node "$1"
 	set_sysctl "$1" net/ipv4/ip_forward 1
+	# packets may take one way there and another back
+	set_sysctl "$1" net/ipv4/conf/all/rp_filter 0
+	set_sysctl "$1" net/ipv4/conf/default/rp_filter 0
 	set_sysctl "$1" net/ipv6/conf/all/forwarding 1
 }
 

@@ -3,8 +3,9 @@
  *
  *   flow recv --port P --count N [--flows F] [--seconds S]
  *       says "listening", takes packets until all have come or S seconds are over, then prints the tally as JSON
- *   flow send --to ADDR --port P --count N [--flows F] [--size BYTES] [--rate PPS] [--from-port P]
- *       F flows (a source port each) of N packets with BYTES of UDP payload, interleaved
+ *   flow send --to ADDR --port P --count N [--flows F] [--size BYTES] [--rate PPS] [--from-port P] [--spread]
+ *       F flows (a source port each) of N packets with BYTES of UDP payload, interleaved; with --spread flow f goes to
+ *       the address ADDR + f
  *   flow sizes --to ADDR --port P --count N [--rate PPS]
  *       one flow with one packet of every payload size 1..N, numbered by its size
  */
@@ -38,6 +39,7 @@ struct options {
 	uint64_t rate; /* packets per second over all flows */
 	size_t size;   /* UDP payload, bytes */
 	uint64_t seconds;
+	bool spread;
 };
 
 static int receive(const struct options *o)
@@ -99,6 +101,8 @@ static int transmit(const struct options *o, bool sizes)
 
 		tool_addr_set_port(&from, (uint16_t)(o->from_port + f));
 		fds[f] = tool_udp_socket(&from, 0);
+		if (o->spread && f)
+			tool_addr_add(&to, 1);
 		if (connect(fds[f], &to.sa, tool_addr_len(&to)))
 			tool_die("connect to %s: %s", o->to, strerror(errno));
 	}
@@ -131,13 +135,14 @@ static const struct option long_options[] = {
 	{"rate", required_argument, NULL, 'r'},
 	{"size", required_argument, NULL, 's'},
 	{"seconds", required_argument, NULL, 'd'},
+	{"spread", no_argument, NULL, 'w'},
 	{0},
 };
 
 __attribute__((noreturn)) static void usage(void)
 {
 	fprintf(stderr, "usage: flow recv|send|sizes --port P --count N [--to ADDR] [--flows F] [--size BYTES] [--rate PPS]\n"
-			"            [--from-port P] [--seconds S]\n");
+			"            [--from-port P] [--seconds S] [--spread]\n");
 	exit(2);
 }
 
@@ -162,6 +167,7 @@ int main(int argc, char **argv)
 		case 'r': o.rate = tool_number("--rate", optarg, 1, UINT32_MAX); break;
 		case 's': o.size = tool_number("--size", optarg, PROBE_HEADER_LEN, PAYLOAD_MAX); break;
 		case 'd': o.seconds = tool_number("--seconds", optarg, 1, UINT32_MAX); break;
+		case 'w': o.spread = true; break;
 		default: usage();
 		}
 	}

@@ -1,0 +1,56 @@
+#!/bin/bash
+# One session whose packets reach two workers, over two queues and two ports: none lost, none replayed, order kept within a flow.
+# shellcheck source=tests/scenario/hub.sh
+. "${BASH_SOURCE[0]%/*}/hub.sh"
+
+SECOND4=203.0.113.10
+COUNT=3000
+FLOWS=8
+HUB_WORKERS=2
+hub_network
+link inet to-hub2 hub wan1
+address inet to-hub2 203.0.113.1/24
+spoke_network 1
+{
+	hub_yaml | sed "/^  lan0:/a\\  wan1: {device: \"af_packet:wan1\", addresses: [$SECOND4/24]}"
+	packet_peers 1 1
+} >"$LAB_DIR/hub.yaml"
+gateway_start hub
+
+both_ways() {
+	wgpeer_start spoke1 --endpoint $HUB4,$HUB_PORT --endpoint $SECOND4,$HUB_PORT --sockets 8 --flows $FLOWS \
+		--to $LAN4,"$1" --count $COUNT --rate 8000 --seconds 30 "${@:2}"
+}
+received_by_both() {
+	json hub workers "[.workers[] | select(.received > 1000)] | length"
+}
+
+# Every flow has a socket of its own; sockets take turns between the ports, and their source ports between the queues.
+flow_receiver lan 7000 $COUNT $FLOWS 30
+both_ways 7000 --expect $COUNT
+flow_send lan --to 10.64.1.1 --port 7000 --count $COUNT --flows $FLOWS --rate 8000
+wgpeer_wait
+check_equal "both workers had a share of the one session" 2 "$(received_by_both)"
+for port in wan0 wan1; do
+	check_at_least "packets through $port" 1000 \
+		"$(json hub ports ".ports[] | select(.name == \"$port\") | .\"rx-packets\" // .received // 0")"
+done
+check_flow "towards the LAN: none lost, none twice, order kept within a flow" lan 7000
+check_equal "towards the peer: all came" $((COUNT * FLOWS)) "$(wgpeer_tally .received)"
+check_equal "towards the peer: none twice" 0 "$(wgpeer_tally .duplicated)"
+check_equal "towards the peer: order kept within a flow" 0 "$(wgpeer_tally .reordered)"
+check_equal "no number of the session was used twice" 0 "$(wgpeer_result .reused)"
+check_equal "nothing was taken for a replay" 0 "$(drops hub replay)"
+
+# The same message through two sockets, so mostly to two workers at once: one of the two is a replay, always.
+flow_receiver lan 7001 $COUNT $FLOWS 30
+both_ways 7001 --expect 0 --twice
+wgpeer_wait
+tally=$(flow_tally lan 7001)
+check_equal "every message sent twice: all came, none twice" "$((COUNT * FLOWS)) 0" \
+	"$(jq -r '"\(.received) \(.duplicated)"' <<<"$tally")"
+check_at_least "every second one was taken for a replay" $((COUNT * FLOWS)) "$(drops hub replay)"
+check_equal "and no more than that" $((COUNT * FLOWS)) "$(drops hub replay)"
+
+check_conservation hub
+lab_end
