@@ -20,7 +20,7 @@ sl_staged_create(struct sl_staged **out, const struct sl_dataplane *dp, int sock
 
 	if (st == NULL)
 		return -ENOMEM;
-	st->limit = RTE_MAX(dp->pool_size / SL_STAGED_SHARE / RTE_MAX(dp->peers.workers, 1u), 1u);
+	st->limit = RTE_MAX(dp->pool_size / SL_STAGED_SHARE / RTE_MAX(dp->n_workers, 1), 1u);
 	st->capacity = dp->peers.capacity;
 	st->due_first = st->due_last = DUE_END;
 	st->peers = sl_lazy_alloc((size_t)st->capacity * sizeof(*st->peers));

@@ -20,7 +20,7 @@
 #define SL_STAGED_MISS_NS           (1 * SL_NSEC_PER_SEC) /* a neighbour still missing is reported again this often */
 #define SL_STAGED_SHARE             8    /* staged packets take at most 1/8 of the pool */
 
-/* For the worker of that dataplane; needs pool_size and peers. 0 or -ENOMEM. */
+/* For a worker of that dataplane; needs its pool_size, n_workers and peers. 0 or -ENOMEM. */
 int sl_staged_create(struct sl_staged **out, const struct sl_dataplane *dp, int socket);
 /* Frees what waits. */
 void sl_staged_destroy(struct sl_staged *st);
