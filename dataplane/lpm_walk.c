@@ -108,8 +108,11 @@ static bool walk_node(const struct walk *w, uint32_t ref, struct sl_lpm_bits pat
 	}
 	for (unsigned pos = first; pos < SL_LPM_FANOUT; pos++) {
 		uint64_t slot = sl_lpm_node_slot(w->base, ref, (uint8_t)pos);
-		struct sl_lpm_bits bits = sl_lpm_bits_with(path, depth, (uint8_t)pos);
+		struct sl_lpm_bits bits;
 
+		if (sl_lpm_ref(slot) == 0 && (i == n_aux || sl_lpm_aux_pos(aux[i]) > pos))
+			continue;
+		bits = sl_lpm_bits_with(path, depth, (uint8_t)pos);
 		for (; i < n_aux && sl_lpm_aux_pos(aux[i]) <= pos; i++) {
 			if (sl_lpm_aux_pos(aux[i]) == pos &&
 			        !emit(w, bits, 8 * depth + sl_lpm_aux_bits(aux[i]), (uint32_t)aux[i]))

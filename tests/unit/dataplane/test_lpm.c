@@ -443,6 +443,13 @@ Test(lpm, no_memory)
 	}
 	cr_expect_geq(refused, 300, "the table never filled: %u prefixes", m->n);
 	check_walk(m, SL_AF_INET, 1000);
+	sl_reclaim_drain(&reclaim);
+	while (m->n > 0) {
+		model_remove(m, &m->prefix[m->n - 1]);
+		sl_reclaim_poll(&reclaim);
+	}
+	sl_reclaim_drain(&reclaim);
+	cr_expect_lt(sl_lpm_memory(lpm), empty_bytes + 4096, "a refused change leaks");
 	sl_lpm_destroy(lpm);
 	lpm = big;
 	free(m);
