@@ -306,7 +306,16 @@ sim_send(struct sim *sim, unsigned node)
 
 	sim->payloads = grow(sim->payloads, &sim->payloads_room, payload + 1, sizeof(*sim->payloads));
 	sim->payloads[payload] = 1;
-	sim_node_send(&sim->nodes[node], payload);
+	if (sim->nodes[node].peer)
+		sim_node_send(&sim->nodes[node], payload);
+	settle(sim);
+}
+
+void
+sim_initiate(struct sim *sim, unsigned node)
+{
+	sl_handshake_request(sim->nodes[node].peer, sim->now);
+	sl_timers_update(sim->nodes[node].peer, sim->now);
 	settle(sim);
 }
 

@@ -111,6 +111,8 @@ uint64_t sim_random(struct sim *sim, uint64_t n);
 
 /* The data path: sends a payload from a node to the other one, or lets it wait. */
 void sim_send(struct sim *sim, unsigned node);
+/* A node is asked for a handshake, as by data that waits; the 5 s rule holds. */
+void sim_initiate(struct sim *sim, unsigned node);
 /* A message arrives at a node right now, whatever the link does. src NULL: from the other node. */
 void sim_deliver(struct sim *sim, unsigned node, const void *data, size_t len, const struct sl_endpoint *src);
 /* Whether each node can send on a session that the other one receives on. */

@@ -1,0 +1,214 @@
+/* The rotation of the three sessions (protocol.md 21–24): tables of steps and what must stand after each. */
+#include <stdlib.h>
+
+#include <criterion/criterion.h>
+
+#include "sim.h"
+
+static struct sim sim;
+static struct sim_node *a;
+
+static void
+setup(void)
+{
+	sim_init(&sim, 1, true);
+	a = &sim.nodes[0];
+}
+
+static void
+teardown(void)
+{
+	sim_fini(&sim);
+}
+
+TestSuite(proto_sessions, .init = setup, .fini = teardown);
+
+/*
+ * A session of node 0 that a handshake in that role would give: it goes the whole way of the code by a handshake
+ * struct in the state that create_response or consume_response leaves.
+ */
+static uint32_t
+begin(bool initiator)
+{
+	struct sl_proto_handshake *hs = sl_handshake_get(a->peer);
+	uint32_t index, slot;
+
+	cr_assert(sl_handshake_reserve(a->peer, hs, &index));
+	slot = hs->slot;
+	hs->noise.state = initiator ? SL_NOISE_CONSUMED_RESPONSE : SL_NOISE_CREATED_RESPONSE;
+	hs->noise.local_index = index;
+	cr_assert(sl_sessions_begin(a->peer, hs, sim.now));
+	cr_assert_eq(hs->slot, SL_SESSION_NONE, "the session inherits the index");
+	cr_assert_eq(a->sessions.slots[slot].index, index);
+	cr_assert_eq(a->sessions.slots[slot].initiator, initiator);
+	return slot;
+}
+
+static void
+packet_arrives_on(uint32_t slot)
+{
+	atomic_fetch_or(&a->sessions.slots[slot].facts, SL_SESSION_CONFIRMED);
+	sl_proto_facts(a->core, a->peer->slot, SL_FACT_KEY_CONFIRMED, sim.now);
+}
+
+/*
+ * i: a session as initiator; r: as responder; c: the first packet on the newest responder session. Sessions are
+ * numbered from 1; the three digits are previous, current, next; 0: none.
+ */
+static const struct {
+	const char *steps;
+	const char *slots;
+} rotations[] = {
+	{"", "000"},
+	{"i", "010"},
+	{"ii", "120"},
+	{"iii", "230"},
+	{"r", "001"},
+	{"rc", "010"},
+	{"rr", "002"},
+	{"rrc", "020"},
+	{"ir", "012"},
+	{"irc", "120"},
+	{"iir", "023"},
+	{"iirc", "230"},
+	{"irr", "013"},
+	{"iri", "230"},
+	{"irci", "230"},
+	{"rcr", "012"},
+	{"rcrc", "120"},
+	{"rcrcrc", "230"},
+	{"ri", "120"},
+	{"rii", "230"},
+	{"riir", "034"},
+	{"rcri", "230"},
+};
+
+static char
+number_of(const uint32_t *slots, unsigned n, uint32_t slot)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (slots[i] == slot)
+			return (char)('1' + i);
+	return slot == SL_SESSION_NONE ? '0' : '?';
+}
+
+Test(proto_sessions, p22_rotation)
+{
+	for (unsigned i = 0; i < sizeof(rotations) / sizeof(*rotations); i++) {
+		char got[SL_SESSION_ROLES + 1] = {0};
+		uint32_t slots[8] = {0};
+		unsigned n = 0, live = 0;
+
+		for (const char *s = rotations[i].steps; *s; s++) {
+			if (*s == 'c')
+				packet_arrives_on(slots[n - 1]);
+			else
+				slots[n++] = begin(*s == 'i');
+		}
+		for (unsigned r = 0; r < SL_SESSION_ROLES; r++)
+			got[r] = number_of(slots, n, a->peer->sessions[r].slot);
+		cr_expect_str_eq(got, rotations[i].slots, "after %s", rotations[i].steps);
+		/* Workers send on current alone, and receive on what stands in a slot and nothing else. */
+		cr_expect_eq(atomic_load(&a->peers.slots[a->peer->slot].current),
+			a->peer->sessions[SL_SESSION_CURRENT].slot + 1, "after %s", rotations[i].steps);
+		for (unsigned k = 0; k < n; k++)
+			live += atomic_load(&a->sessions.slots[slots[k]].live) != SL_SESSION_NONE;
+		for (const char *c = rotations[i].slots; *c; c++)
+			live -= *c != '0';
+		cr_expect_eq(live, 0, "after %s", rotations[i].steps);
+		sl_peer_stop(a->peer);
+		cr_expect_eq(a->sessions.reserved, 0);
+	}
+}
+
+Test(proto_sessions, p22_not_before_something_authentic_came)
+{
+	uint32_t slot = begin(false);
+
+	sl_proto_facts(a->core, a->peer->slot, SL_FACT_KEY_CONFIRMED, sim.now);
+	cr_assert_eq(a->peer->sessions[SL_SESSION_NEXT].slot, slot);
+	cr_assert_eq(atomic_load(&a->peers.slots[a->peer->slot].current), 0);
+	cr_assert_eq(a->peer->latest_handshake.tv_sec, 0);
+}
+
+Test(proto_sessions, p24_sendable)
+{
+	struct sl_session *s = &a->sessions.slots[begin(true)];
+
+	cr_assert(sl_sessions_sendable(a->peer, sim.now));
+	cr_assert(sl_sessions_sendable(a->peer, sim.now + 180 * SIM_S - 1));
+	cr_assert_not(sl_sessions_sendable(a->peer, sim.now + 180 * SIM_S));
+	atomic_store(&s->send_counter, UINT64_MAX - (1 << 13) - 1);
+	cr_assert(sl_sessions_sendable(a->peer, sim.now));
+	atomic_store(&s->send_counter, UINT64_MAX - (1 << 13));
+	cr_assert_not(sl_sessions_sendable(a->peer, sim.now));
+}
+
+/* A whole handshake: who may send when (22, 23), and that data goes both ways. */
+Test(proto_sessions, p23_the_responder_waits)
+{
+	struct sim_node *b = &sim.nodes[1];
+
+	sim_send(&sim, 0);
+	sim_run_for(&sim, 10 * SIM_MS); /* the initiation arrives */
+	cr_assert_eq(sim_count(&sim, SIM_SENT, 1, SL_MSG_RESPONSE), 1);
+	cr_assert_neq(b->peer->sessions[SL_SESSION_NEXT].slot, SL_SESSION_NONE);
+	cr_assert_not(sl_sessions_sendable(b->peer, sim.now));
+	sim_send(&sim, 1);
+	cr_assert_eq(sim_count(&sim, SIM_SENT, 1, SL_MSG_DATA), 0, "nothing on an unconfirmed session");
+	cr_assert_eq(b->n_staged, 1);
+	sim_run_for(&sim, 10 * SIM_MS); /* the response arrives; what waited goes out */
+	cr_assert_eq(sim_count(&sim, SIM_SENT, 0, SL_MSG_DATA), 1);
+	cr_assert_eq(sim_event(&sim, SIM_SENT, 0, SL_MSG_DATA, 0)->len, SL_DATA_OVERHEAD + 16, "no keepalive beside it");
+	sim_run_for(&sim, 10 * SIM_MS); /* the first data arrives: confirmed */
+	cr_assert_eq(sim_count(&sim, SIM_SENT, 1, SL_MSG_DATA), 1);
+	sim_run_for(&sim, 10 * SIM_MS);
+	cr_assert_eq(sim.nodes[0].delivered, 1);
+	cr_assert_eq(b->delivered, 1);
+	cr_assert(sim_connected(&sim));
+	cr_assert_eq(sim.violations, 0);
+}
+
+/* Without anything that waits the initiator sends a keepalive, and the responder nothing. */
+Test(proto_sessions, p23_keepalive_confirms)
+{
+	sim_initiate(&sim, 0);
+	sim_run_for(&sim, SIM_S);
+	cr_assert_eq(sim_count(&sim, SIM_SENT, 0, SL_MSG_DATA), 1);
+	cr_assert_eq(sim_event(&sim, SIM_SENT, 0, SL_MSG_DATA, 0)->len, SL_KEEPALIVE_LEN);
+	cr_assert_eq(sim_count(&sim, SIM_SENT, 1, SL_MSG_DATA), 0);
+	cr_assert(sim_connected(&sim));
+}
+
+/* What began to wait just before the session came is not left behind. */
+Test(proto_sessions, waiting_beside_a_session_goes_out)
+{
+	sim_initiate(&sim, 0);
+	sim_run_for(&sim, SIM_S);
+	sim_forget_events(&sim);
+	a->staged[0] = sim.next_payload++;
+	a->n_staged = 1;
+	sim.payloads = realloc(sim.payloads, 16);
+	sim.payloads[a->staged[0]] = 1;
+	atomic_store(&a->peers.slots[a->peer->slot].staged, 1);
+	sl_peer_raise(&a->peers, a->peer->slot, SL_FACT_NEED_SESSION);
+	sim_run_for(&sim, SIM_S);
+	cr_assert_eq(sim_count(&sim, SIM_SENT, 0, SL_MSG_INITIATION), 0);
+	cr_assert_eq(sim.nodes[1].delivered, 1);
+}
+
+Test(proto_sessions, p21_a_new_handshake_frees_the_old_index)
+{
+	uint32_t index[2];
+
+	sim.link.cut = true;
+	for (unsigned i = 0; i < 2; i++) {
+		sim_initiate(&sim, 0);
+		memcpy(&index[i], sim_last(&sim, SIM_SENT, 0, SL_MSG_INITIATION)->data + 4, 4);
+		cr_assert_eq(a->sessions.reserved, 1);
+		cr_assert_neq(sl_session_slot_of(&a->sessions, index[i]), SL_SESSION_NONE);
+		sim_run_for(&sim, 5 * SIM_S);
+	}
+	cr_assert_neq(index[0], index[1]);
+	cr_assert_eq(sl_session_slot_of(&a->sessions, index[0]), SL_SESSION_NONE);
+}

@@ -1,0 +1,604 @@
+/* Every timer of protocol.md section 5, to the nanosecond on a virtual clock. Node 0 is looked at. */
+#include <criterion/criterion.h>
+
+#include "sim.h"
+
+#define JITTER SL_TIMER_JITTER_MAX_NS
+
+static struct sim sim;
+static struct sim_node *a, *b;
+
+static void
+setup(void)
+{
+	sim_init(&sim, 42, true);
+	a = &sim.nodes[0];
+	b = &sim.nodes[1];
+	sim.link.delay_min = sim.link.delay_max = 0;
+}
+
+static void
+teardown(void)
+{
+	sim_fini(&sim);
+}
+
+TestSuite(proto_timers, .init = setup, .fini = teardown);
+
+/* A confirmed session, node `initiator` having begun it; the time then. */
+static uint64_t
+connect(unsigned initiator)
+{
+	sim_initiate(&sim, initiator);
+	sim_run_for(&sim, 1);
+	cr_assert(sim_connected(&sim));
+	cr_assert_eq(sl_sessions_current(a->peer)->initiator, initiator == 0);
+	sim_forget_events(&sim);
+	return sl_sessions_current(a->peer)->created;
+}
+
+static unsigned
+initiations(unsigned node)
+{
+	return sim_count(&sim, SIM_SENT, node, SL_MSG_INITIATION);
+}
+
+static unsigned
+data(unsigned node)
+{
+	return sim_count(&sim, SIM_SENT, node, SL_MSG_DATA);
+}
+
+static uint64_t
+time_of(enum sim_event_kind kind, unsigned node, uint32_t type, unsigned nth)
+{
+	const struct sim_event *e = sim_event(&sim, kind, node, type, nth);
+
+	cr_assert_not_null(e, "event %u of kind %d did not happen", nth, kind);
+	return e->at;
+}
+
+/* Both ends quiet: neither has anything unanswered or owed. */
+static void
+exchange(void)
+{
+	sim_send(&sim, 0);
+	sim_run_for(&sim, 1);
+	sim_send(&sim, 1);
+	sim_run_for(&sim, 1);
+	sim_send(&sim, 0);
+	sim_run_for(&sim, 1);
+}
+
+/* --- 27, 28: rekey --- */
+
+Test(proto_timers, p27_initiator_rekeys_when_sending_at_120_s)
+{
+	uint64_t born = connect(0);
+
+	sim_run(&sim, born + 120 * SIM_S - 1);
+	sim_send(&sim, 0);
+	cr_assert_eq(initiations(0), 0);
+	sim_run(&sim, born + 120 * SIM_S);
+	cr_assert_eq(initiations(0), 0, "not without sending");
+	sim_send(&sim, 0);
+	cr_assert_eq(initiations(0), 1);
+	cr_assert_eq(data(0), 2, "data goes out on the old session meanwhile");
+}
+
+Test(proto_timers, p27_responder_does_not)
+{
+	uint64_t born = connect(1);
+
+	sim_run(&sim, born + 170 * SIM_S);
+	sim_send(&sim, 0);
+	cr_assert_eq(initiations(0), 0);
+}
+
+Test(proto_timers, p27_after_2_60_messages_in_either_role)
+{
+	for (unsigned initiator = 0; initiator < 2; initiator++) {
+		struct sl_session *s;
+
+		connect(initiator);
+		sim_run_for(&sim, 6 * SIM_S); /* past the 5 s rule */
+		sim_forget_events(&sim);
+		s = sl_sessions_current(a->peer);
+		atomic_store(&s->send_counter, UINT64_C(1) << 60);
+		sl_proto_facts(a->core, a->peer->slot, SL_FACT_REKEY_SEND, sim.now);
+		cr_assert_eq(initiations(0), 0, "2^60 itself is not more");
+		sim_send(&sim, 0); /* takes 2^60 */
+		sim_send(&sim, 0); /* takes the first above */
+		cr_assert_eq(initiations(0), 1);
+		sim_run_for(&sim, 10 * SIM_S);
+	}
+}
+
+Test(proto_timers, p28_initiator_rekeys_once_when_receiving_at_165_s)
+{
+	uint64_t born = connect(0);
+
+	exchange();
+	sim_run(&sim, born + 165 * SIM_S - 1);
+	sim.link.cut = true; /* what we send is lost, b's packets are put in by hand */
+	sim_forget_events(&sim);
+	sim_send(&sim, 1);
+	sim_deliver(&sim, 0, sim_last(&sim, SIM_SENT, 1, SL_MSG_DATA)->data, 48, NULL);
+	cr_assert_eq(initiations(0), 0);
+	sim_run(&sim, born + 165 * SIM_S);
+	for (unsigned i = 0; i < 3; i++) {
+		sim_send(&sim, 1);
+		sim_deliver(&sim, 0, sim_last(&sim, SIM_SENT, 1, SL_MSG_DATA)->data, 48, NULL);
+		cr_assert_eq(initiations(0), 1);
+	}
+	cr_assert(atomic_load(&sl_sessions_current(a->peer)->facts) & SL_SESSION_REKEY_SENT);
+}
+
+Test(proto_timers, p28_responder_does_not)
+{
+	uint64_t born = connect(1);
+
+	exchange();
+	sim_run(&sim, born + 170 * SIM_S);
+	sim_forget_events(&sim);
+	sim.link.cut = true;
+	sim_send(&sim, 1);
+	sim_deliver(&sim, 0, sim_last(&sim, SIM_SENT, 1, SL_MSG_DATA)->data, 48, NULL);
+	cr_assert_eq(initiations(0), 0);
+}
+
+Test(proto_timers, p24_nothing_is_sent_from_180_s_on)
+{
+	uint64_t born = connect(1);
+
+	sim_run(&sim, born + 180 * SIM_S - 1);
+	sim.link.cut = true; /* b would rekey otherwise */
+	sim_send(&sim, 0);
+	cr_assert_eq(data(0), 1);
+	cr_assert_eq(initiations(0), 0);
+	sim_run(&sim, born + 180 * SIM_S);
+	sim_forget_events(&sim);
+	sim_send(&sim, 0);
+	cr_assert_eq(data(0), 0);
+	cr_assert_eq(initiations(0), 1);
+	cr_assert_eq(a->n_staged, 1);
+}
+
+/* --- 29: retransmission and giving up --- */
+
+Test(proto_timers, p29_retransmits_every_5_s_and_gives_up_after_20)
+{
+	uint64_t last = 0;
+	bool jitter_differs = false;
+
+	sim.link.cut = true;
+	sim_send(&sim, 0);
+	cr_assert_eq(time_of(SIM_SENT, 0, SL_MSG_INITIATION, 0), sim.now, "at once");
+	sim_run_for(&sim, 300 * SIM_S);
+	cr_assert_eq(initiations(0), 20);
+	for (unsigned i = 0; i < 20; i++) {
+		uint64_t at = time_of(SIM_SENT, 0, SL_MSG_INITIATION, i);
+
+		if (i > 0) {
+			cr_assert_geq(at - last, 5 * SIM_S);
+			cr_assert_leq(at - last, 5 * SIM_S + JITTER);
+			jitter_differs |= at - last != time_of(SIM_SENT, 0, SL_MSG_INITIATION, 1) - SIM_START;
+		}
+		last = at;
+	}
+	cr_assert(jitter_differs);
+	cr_assert_eq(sim_count(&sim, SIM_PURGE, 0, 0), 1);
+	cr_assert_geq(time_of(SIM_PURGE, 0, 0, 0), last + 5 * SIM_S);
+	cr_assert_leq(time_of(SIM_PURGE, 0, 0, 0), last + 5 * SIM_S + JITTER);
+	cr_assert_eq(a->n_staged, 0);
+	cr_assert_eq(a->peer->failures.count[SL_FAILURE_NO_ANSWER], 2, "told after three, and when giving up");
+}
+
+Test(proto_timers, p29_a_new_request_sets_the_count_back)
+{
+	sim.link.cut = true;
+	sim_send(&sim, 0);
+	sim_run_for(&sim, 90 * SIM_S);
+	sim_send(&sim, 0); /* suppressed by the 5 s rule or not: the count is 0 again */
+	sim_forget_events(&sim);
+	sim_run_for(&sim, 300 * SIM_S);
+	cr_assert_geq(initiations(0), 19);
+	cr_assert_leq(initiations(0), 20);
+}
+
+/* Only the count, not the timer: the try under way keeps its time. */
+Test(proto_timers, p29_even_a_suppressed_request_sets_the_count_back)
+{
+	sim.link.cut = true;
+	sim_send(&sim, 0);
+	sim_run_for(&sim, 11 * SIM_S);
+	cr_assert_eq(a->peer->handshake->sends, 3);
+	cr_assert_lt(sim.now - a->peer->last_sent, 5 * SIM_S);
+	sim_send(&sim, 0);
+	cr_assert_eq(initiations(0), 3);
+	cr_assert_eq(a->peer->handshake->sends, 0);
+}
+
+Test(proto_timers, p29_an_answer_ends_it)
+{
+	connect(0);
+	sim_run_for(&sim, 60 * SIM_S);
+	cr_assert_eq(initiations(0), 0);
+	cr_assert_eq(a->peer->failures.count[SL_FAILURE_NO_ANSWER], 0);
+}
+
+/* --- 30: new handshake --- */
+
+Test(proto_timers, p30_15_s_after_the_first_unanswered_data)
+{
+	uint64_t sent;
+
+	connect(0);
+	exchange();
+	sim_run_for(&sim, 30 * SIM_S);
+	sim.link.cut = true;
+	sim_forget_events(&sim);
+	sent = sim.now;
+	for (unsigned s = 0; s < 14; s++) { /* later ones do not put it off */
+		sim_send(&sim, 0);
+		sim_run_for(&sim, SIM_S);
+	}
+	sim_run(&sim, sent + 15 * SIM_S - 1);
+	cr_assert_eq(initiations(0), 0);
+	sim_run(&sim, sent + 15 * SIM_S + JITTER);
+	cr_assert_eq(initiations(0), 1);
+}
+
+Test(proto_timers, p30_keepalives_do_not_count)
+{
+	connect(0);
+	exchange();
+	sim_run_for(&sim, 30 * SIM_S);
+	sim.link.cut = true;
+	sl_proto_peer_set_keepalive(a->peer, 3, sim.now);
+	sim_forget_events(&sim);
+	sim_run_for(&sim, 60 * SIM_S);
+	cr_assert_geq(sim_count(&sim, SIM_KEEPALIVE, 0, 0), 20);
+	cr_assert_eq(initiations(0), 0);
+}
+
+Test(proto_timers, p30_anything_authentic_cancels)
+{
+	connect(0);
+	exchange();
+	sim_run_for(&sim, 30 * SIM_S);
+	sim.link.cut = true;
+	sim_forget_events(&sim);
+	sim_send(&sim, 0);
+	sim_run_for(&sim, 14 * SIM_S);
+	sim.link.cut = false;
+	b->ifp->core->ops->keepalive(b, b->peer->slot);
+	sim_run_for(&sim, 1);
+	sim.link.cut = true;
+	sim_run_for(&sim, 60 * SIM_S);
+	cr_assert_eq(initiations(0), 0);
+}
+
+/* The first to be sent after a receive counts, not the receive (section 9). */
+Test(proto_timers, p30_counts_from_the_send_not_the_receive)
+{
+	uint64_t sent;
+
+	connect(0);
+	exchange();
+	sim_run_for(&sim, 100 * SIM_S);
+	sim.link.cut = true;
+	sim_forget_events(&sim);
+	sim_send(&sim, 0);
+	sent = sim.now;
+	sim_run(&sim, sent + 15 * SIM_S - 1);
+	cr_assert_eq(initiations(0), 0);
+	sim_run(&sim, sent + 15 * SIM_S + JITTER);
+	cr_assert_eq(initiations(0), 1);
+}
+
+/* Still nothing: the next data after it starts it anew. */
+Test(proto_timers, p30_again_for_data_after_it)
+{
+	uint64_t first, again;
+
+	connect(0);
+	exchange();
+	sim.link.cut = true;
+	sim_forget_events(&sim);
+	sim_send(&sim, 0);
+	sim_run_for(&sim, 16 * SIM_S);
+	cr_assert_eq(initiations(0), 1);
+	first = a->peer->unanswered.floor;
+	sim_send(&sim, 0);
+	again = sim.now;
+	sim_run(&sim, again + 15 * SIM_S - 1);
+	cr_assert_eq(a->peer->unanswered.floor, first);
+	sim_run(&sim, again + 15 * SIM_S + JITTER);
+	cr_assert_gt(a->peer->unanswered.floor, first);
+}
+
+/* --- 31: passive keepalive --- */
+
+static uint64_t
+receive_one(void)
+{
+	sim_forget_events(&sim);
+	sim_send(&sim, 1);
+	sim_run_for(&sim, 1);
+	return sim.now - 1;
+}
+
+Test(proto_timers, p31_10_s_after_data_received)
+{
+	uint64_t got;
+
+	connect(0);
+	exchange();
+	sim_run_for(&sim, 33 * SIM_S);
+	got = receive_one();
+	sim_run(&sim, got + 60 * SIM_S);
+	cr_assert_eq(sim_count(&sim, SIM_KEEPALIVE, 0, 0), 1);
+	cr_assert_eq(time_of(SIM_KEEPALIVE, 0, 0, 0), got + 10 * SIM_S);
+	cr_assert_eq(initiations(1), 0, "b has heard from us in time");
+}
+
+Test(proto_timers, p31_once_more_if_more_data_came)
+{
+	uint64_t got;
+
+	connect(0);
+	exchange();
+	sim_run_for(&sim, 33 * SIM_S);
+	got = receive_one();
+	sim_run_for(&sim, 3 * SIM_S);
+	sim_send(&sim, 1);
+	sim_run(&sim, got + 90 * SIM_S);
+	cr_assert_eq(sim_count(&sim, SIM_KEEPALIVE, 0, 0), 2);
+	cr_assert_eq(time_of(SIM_KEEPALIVE, 0, 0, 0), got + 10 * SIM_S);
+	cr_assert_eq(time_of(SIM_KEEPALIVE, 0, 0, 1), got + 20 * SIM_S);
+}
+
+Test(proto_timers, p31_any_send_cancels)
+{
+	connect(0);
+	exchange();
+	sim_run_for(&sim, 33 * SIM_S);
+	receive_one();
+	sim_run_for(&sim, 9 * SIM_S);
+	sim_send(&sim, 0);
+	sim_run_for(&sim, 60 * SIM_S);
+	cr_assert_eq(sim_count(&sim, SIM_KEEPALIVE, 0, 0), 0);
+}
+
+Test(proto_timers, p31_a_keepalive_received_owes_nothing)
+{
+	connect(0);
+	exchange();
+	sim_run_for(&sim, 33 * SIM_S);
+	sim_forget_events(&sim);
+	b->ifp->core->ops->keepalive(b, b->peer->slot);
+	sim_run_for(&sim, 60 * SIM_S);
+	cr_assert_eq(sim_count(&sim, SIM_KEEPALIVE, 0, 0), 0);
+}
+
+/* --- 32: zeroing --- */
+
+static bool
+any_session(const struct sim_node *node)
+{
+	return node->sessions.reserved != 0;
+}
+
+Test(proto_timers, p32_540_s_after_the_last_session)
+{
+	static const uint8_t zero[SL_KEY_LEN];
+	uint64_t born = connect(0);
+	uint32_t slot = a->peer->sessions[SL_SESSION_CURRENT].slot;
+
+	sim_run(&sim, born + 540 * SIM_S - 1);
+	cr_assert(any_session(a));
+	cr_assert_not_null(a->peer->handshake);
+	sim_run(&sim, born + 540 * SIM_S);
+	cr_assert_not(any_session(a));
+	cr_assert_not(any_session(b));
+	cr_assert_null(a->peer->handshake);
+	cr_assert_eq(atomic_load(&a->peers.slots[a->peer->slot].current), 0);
+	sl_reclaim_drain(&a->reclaim);
+	cr_assert_arr_eq(a->sessions.slots[slot].send_key, zero, SL_KEY_LEN);
+	cr_assert_arr_eq(a->sessions.slots[slot].recv_key, zero, SL_KEY_LEN);
+	cr_assert_eq(sl_proto_next(a->core), UINT64_MAX, "an idle peer has no timer");
+}
+
+Test(proto_timers, p32_counts_from_the_last_session)
+{
+	uint64_t born = connect(0), second;
+
+	sim_run(&sim, born + 400 * SIM_S);
+	second = connect(0);
+	sim_run(&sim, second + 540 * SIM_S - 1);
+	cr_assert(any_session(a));
+	sim_run(&sim, second + 540 * SIM_S);
+	cr_assert_not(any_session(a));
+}
+
+Test(proto_timers, p32_armed_by_giving_up)
+{
+	uint64_t gave_up;
+
+	sim.link.cut = true;
+	sim_send(&sim, 0);
+	sim_run_for(&sim, 120 * SIM_S);
+	gave_up = time_of(SIM_PURGE, 0, 0, 0);
+	sim_run(&sim, gave_up + 540 * SIM_S - 1);
+	cr_assert_not_null(a->peer->handshake);
+	sim_run(&sim, gave_up + 540 * SIM_S);
+	cr_assert_null(a->peer->handshake);
+	cr_assert_not(any_session(a));
+}
+
+/* --- 33: persistent keepalive --- */
+
+Test(proto_timers, p33_switching_on_sends_at_once)
+{
+	connect(0);
+	sim_run_for(&sim, 50 * SIM_S);
+	sl_proto_peer_set_keepalive(a->peer, 25, sim.now);
+	sim_run_for(&sim, 0);
+	cr_assert_eq(sim_count(&sim, SIM_KEEPALIVE, 0, 0), 1);
+	sl_proto_peer_set_keepalive(a->peer, 20, sim.now);
+	sim_run_for(&sim, 0);
+	cr_assert_eq(sim_count(&sim, SIM_KEEPALIVE, 0, 0), 1, "changing it does not");
+}
+
+Test(proto_timers, p33_every_interval)
+{
+	static const uint16_t intervals[] = {1, 2, 25};
+
+	connect(0);
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t start;
+
+		sl_proto_peer_set_keepalive(a->peer, 0, sim.now);
+		sim_run_for(&sim, SIM_S);
+		sl_proto_peer_set_keepalive(a->peer, intervals[i], sim.now);
+		start = sim.now;
+		sim_forget_events(&sim);
+		sim_run_for(&sim, 2 * intervals[i] * SIM_S);
+		cr_assert_eq(sim_count(&sim, SIM_KEEPALIVE, 0, 0), 3, "interval %u", intervals[i]);
+		for (unsigned k = 0; k < 3; k++)
+			cr_assert_eq(time_of(SIM_KEEPALIVE, 0, 0, k), start + k * intervals[i] * SIM_S);
+	}
+}
+
+Test(proto_timers, p33_any_packet_in_either_direction_puts_it_off)
+{
+	uint64_t last;
+
+	connect(0);
+	sl_proto_peer_set_keepalive(a->peer, 8, sim.now);
+	sim_run_for(&sim, SIM_S);
+	sim_forget_events(&sim);
+	for (unsigned i = 0; i < 10; i++) {
+		sim_send(&sim, i % 2);
+		sim_run_for(&sim, 4 * SIM_S);
+	}
+	last = sim.now - 4 * SIM_S;
+	cr_assert_eq(sim_count(&sim, SIM_KEEPALIVE, 0, 0), 0);
+	sim_run(&sim, last + 8 * SIM_S - 1);
+	cr_assert_eq(sim_count(&sim, SIM_KEEPALIVE, 0, 0), 0);
+	sim_run(&sim, last + 8 * SIM_S);
+	cr_assert_eq(sim_count(&sim, SIM_KEEPALIVE, 0, 0), 1);
+}
+
+Test(proto_timers, p33_starts_a_handshake_without_a_session)
+{
+	sl_proto_peer_set_keepalive(a->peer, 10, sim.now);
+	sim_run_for(&sim, 1);
+	cr_assert(sim_connected(&sim));
+	sim_run_for(&sim, 1000 * SIM_S);
+	cr_assert(sim_connected(&sim), "and keeps one");
+}
+
+/* It stays after giving up and starts afresh. */
+Test(proto_timers, p33_outlives_giving_up)
+{
+	sim.link.cut = true;
+	sl_proto_peer_set_keepalive(a->peer, 200, sim.now);
+	sim_run_for(&sim, 150 * SIM_S);
+	cr_assert_eq(initiations(0), 20);
+	sim.link.cut = false;
+	sim_run_for(&sim, 200 * SIM_S);
+	cr_assert(sim_connected(&sim));
+}
+
+Test(proto_timers, p33_waits_for_key_and_endpoint)
+{
+	static const struct sl_endpoint nowhere;
+	static const uint8_t no_key[SL_KEY_LEN];
+
+	sl_proto_if_set_key(a->ifp, no_key, sim.now);
+	sl_proto_peer_set_endpoint(a->peer, &nowhere, sim.now);
+	sl_proto_peer_set_keepalive(a->peer, 1, sim.now);
+	sim_run_for(&sim, 10 * SIM_S);
+	cr_assert_eq(initiations(0), 0);
+	sl_proto_peer_set_endpoint(a->peer, &b->self, sim.now);
+	sim_run_for(&sim, 10 * SIM_S);
+	cr_assert_eq(initiations(0), 0);
+	sl_proto_if_set_key(a->ifp, a->private_key, sim.now);
+	sim_run_for(&sim, 0);
+	cr_assert_eq(initiations(0), 1, "at once");
+}
+
+/* --- 34: one initiation in 5 s --- */
+
+Test(proto_timers, p34_one_initiation_in_5_s)
+{
+	uint64_t first = sim.now;
+
+	sim.link.cut = true;
+	sl_handshake_request(a->peer, first);
+	sl_handshake_request(a->peer, first + 5 * SIM_S - 1);
+	cr_assert_eq(initiations(0), 1);
+	sl_handshake_request(a->peer, first + 5 * SIM_S);
+	cr_assert_eq(initiations(0), 2);
+}
+
+Test(proto_timers, p34_a_response_counts_too)
+{
+	uint64_t answered = connect(1);
+
+	sim.link.cut = true;
+	sl_handshake_request(a->peer, answered + 5 * SIM_S - 1);
+	cr_assert_eq(initiations(0), 0);
+	sl_handshake_request(a->peer, answered + 5 * SIM_S);
+	cr_assert_eq(initiations(0), 1);
+}
+
+/* --- 35 --- */
+
+Test(proto_timers, p35_latest_handshake)
+{
+	sim.link.delay_min = sim.link.delay_max = 2 * SIM_S;
+	sim_initiate(&sim, 0);
+	sim_run(&sim, SIM_START + 3 * SIM_S);
+	cr_assert_eq(b->peer->latest_handshake.tv_sec, 0, "not when the response is sent");
+	sim_run(&sim, SIM_START + 5 * SIM_S);
+	cr_assert_eq((uint64_t)a->peer->latest_handshake.tv_sec, SIM_WALL + 1000 + 4);
+	cr_assert_eq(b->peer->latest_handshake.tv_sec, 0);
+	sim_run(&sim, SIM_START + 7 * SIM_S);
+	cr_assert_eq((uint64_t)b->peer->latest_handshake.tv_sec, SIM_WALL + 1000 + 6);
+}
+
+/* --- watching --- */
+
+Test(proto_timers, quiet_peers_are_not_watched)
+{
+	connect(0);
+	exchange();
+	cr_assert_eq(atomic_load(&a->peers.slots[a->peer->slot].watched), 1);
+	sim_run_for(&sim, 25 * SIM_S); /* b's passive keepalive comes after 10 s */
+	cr_assert_eq(atomic_load(&a->peers.slots[a->peer->slot].watched), 0);
+	sim_send(&sim, 0);
+	cr_assert_eq(atomic_load(&a->peers.slots[a->peer->slot].watched), 1);
+}
+
+/* A worker stamped just as the watch was given up, and saw it still there: noticed all the same. */
+Test(proto_timers, a_stamp_in_the_gap_is_noticed)
+{
+	uint64_t stamped;
+
+	connect(0);
+	exchange();
+	sim_run_for(&sim, 11 * SIM_S); /* b's passive keepalive has come */
+	sim.link.cut = true;
+	while (atomic_load(&a->peers.slots[a->peer->slot].watched))
+		sim_run_for(&sim, SIM_S / 10);
+	sim_forget_events(&sim);
+	stamped = sim.now;
+	sl_peer_stamp_sent(&a->peers, 0, a->peer->slot, stamped, 48, true); /* and no ACTIVE */
+	sim_run(&sim, stamped + 15 * SIM_S - 1);
+	cr_assert_eq(initiations(0), 0);
+	sim_run(&sim, stamped + 15 * SIM_S + JITTER);
+	cr_assert_eq(initiations(0), 1);
+}
