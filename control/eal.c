@@ -25,7 +25,7 @@
 #define MEMORY_BASE       (24 * MB)
 #define MEMORY_PER_PORT   (2 * MB)
 #define MEMORY_PER_QUEUE  (MB / 2)
-#define MBUF_OVERHEAD     64 /* the mempool's header and trailer of an object, and alignment */
+#define MBUF_OVERHEAD     320 /* the mempool's header of an object, alignment, spreading over memory channels */
 #define WORKER_EXTRA      MB /* staging heads, reassembly tables, command ring */
 #define RING_BYTES        (64 * UINT64_C(1024))
 

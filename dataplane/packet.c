@@ -1,17 +1,51 @@
 #include "dataplane/packet.h"
 
+#include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_mbuf_pool_ops.h>
+
+/*
+ * Without hugepages a pool of IOVA-contiguous objects puts one object into each 4 KB page, at its beginning: half the
+ * memory is lost, and all headers share one set of the first-level cache. Virtual addresses are IOVAs then, so objects
+ * are contiguous anyway.
+ */
+static unsigned
+pool_flags(void)
+{
+	return rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+}
 
 struct rte_mempool *
 sl_packet_pool_create(const char *name, unsigned n, unsigned cache, uint16_t frame_len, int socket)
 {
 	uint32_t room = RTE_PKTMBUF_HEADROOM + SL_HEADROOM + frame_len + SL_TAILROOM;
+	struct rte_pktmbuf_pool_private priv = {
+		.mbuf_data_room_size = (uint16_t)room,
+		.mbuf_priv_size = SL_PACKET_PRIV,
+	};
+	struct rte_mempool *mp;
 
 	if (room > UINT16_MAX) {
 		rte_errno = EINVAL;
 		return NULL;
 	}
-	return rte_pktmbuf_pool_create(name, n, cache, SL_PACKET_PRIV, (uint16_t)room, socket);
+	mp = rte_mempool_create_empty(name, n, (unsigned)sizeof(struct rte_mbuf) + SL_PACKET_PRIV + room, cache, sizeof(priv),
+		socket, pool_flags());
+	if (!mp)
+		return NULL;
+	if (rte_mempool_set_ops_byname(mp, rte_mbuf_best_mempool_ops(), NULL) != 0) {
+		rte_mempool_free(mp);
+		rte_errno = ENOTSUP;
+		return NULL;
+	}
+	rte_pktmbuf_pool_init(mp, &priv);
+	if (rte_mempool_populate_default(mp) < 0) {
+		rte_mempool_free(mp);
+		rte_errno = ENOMEM;
+		return NULL;
+	}
+	rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
+	return mp;
 }
 
 bool

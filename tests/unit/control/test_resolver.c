@@ -1,0 +1,160 @@
+/* The resolver with a lookup of the test's: answers, retries, cancelling, and a lookup that hangs. */
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#include <criterion/criterion.h>
+
+#include "control/resolver.h"
+
+#define PATIENCE 5000 /* ms */
+
+static struct {
+	pthread_mutex_t gate; /* held by the test: "slow" hangs */
+	_Atomic unsigned calls;
+	_Atomic bool in_slow;
+} t = {.gate = PTHREAD_MUTEX_INITIALIZER};
+
+static int
+lookup(void *ctx, const char *host, uint16_t port, struct sl_endpoint *out, unsigned *n)
+{
+	unsigned call = atomic_fetch_add(&t.calls, 1);
+
+	if (strcmp(host, "slow") == 0) {
+		atomic_store(&t.in_slow, true);
+		pthread_mutex_lock(&t.gate);
+		pthread_mutex_unlock(&t.gate);
+	}
+	if (strcmp(host, "nowhere") == 0 || (strcmp(host, "second-time") == 0 && call == 0))
+		return EAI_AGAIN;
+	cr_assert(sl_ip_parse("192.0.2.7", &out[0].ip) && sl_ip_parse("2001:db8::7", &out[1].ip));
+	out[0].port = out[1].port = port;
+	*n = 2;
+	return 0;
+}
+
+static struct sl_resolver *
+create(void)
+{
+	struct sl_resolver *r;
+
+	cr_assert_eq(sl_resolver_create(&r, lookup, NULL), 0);
+	return r;
+}
+
+static bool
+wait_for(struct sl_resolver *r, struct sl_resolver_answer *out, int ms)
+{
+	struct pollfd pfd = {.fd = sl_resolver_fd(r), .events = POLLIN};
+
+	return poll(&pfd, 1, ms) == 1 && sl_resolver_take(r, out);
+}
+
+Test(resolver, names_become_endpoints)
+{
+	struct sl_resolver *r = create();
+	struct sl_resolver_answer a;
+
+	cr_expect(!sl_resolver_take(r, &a));
+	cr_assert_eq(sl_resolver_ask(r, 7, "hub.example", 51820), 0);
+	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_expect_eq(a.id, 7);
+	cr_expect_str_eq(a.host, "hub.example");
+	cr_assert_eq(a.n, 2);
+	cr_expect_eq(a.endpoints[0].ip.family, SL_AF_INET);
+	cr_expect_eq(a.endpoints[1].ip.family, SL_AF_INET6);
+	cr_expect_eq(a.endpoints[1].port, 51820);
+	cr_expect(!wait_for(r, &a, 0), "not readable without answers");
+	sl_resolver_destroy(r);
+}
+
+Test(resolver, a_name_that_fails_is_tried_again)
+{
+	struct sl_resolver *r = create();
+	struct sl_resolver_answer a;
+
+	sl_resolver_ask(r, 1, "second-time", 1);
+	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_expect_eq(a.n, 0);
+	cr_expect_eq(a.retry_in, SL_RESOLVER_BACKOFF_MIN);
+	cr_expect_str_eq(a.error, gai_strerror(EAI_AGAIN));
+	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_expect_eq(a.n, 2);
+	sl_resolver_destroy(r);
+}
+
+Test(resolver, others_are_served_while_one_waits)
+{
+	struct sl_resolver *r = create();
+	struct sl_resolver_answer a;
+
+	sl_resolver_ask(r, 1, "nowhere", 1);
+	cr_assert(wait_for(r, &a, PATIENCE));
+	sl_resolver_ask(r, 2, "hub.example", 1);
+	cr_assert(wait_for(r, &a, 500));
+	cr_expect_eq(a.id, 2);
+	sl_resolver_destroy(r);
+}
+
+Test(resolver, cancelled_and_replaced_questions_have_no_answer)
+{
+	struct sl_resolver *r = create();
+	struct sl_resolver_answer a;
+
+	pthread_mutex_lock(&t.gate);
+	sl_resolver_ask(r, 1, "slow", 1);
+	while (!atomic_load(&t.in_slow))
+		sched_yield();
+	sl_resolver_ask(r, 2, "a", 1);
+	sl_resolver_ask(r, 2, "b", 1);
+	sl_resolver_ask(r, 3, "c", 1);
+	sl_resolver_cancel(r, 1);
+	sl_resolver_cancel(r, 3);
+	pthread_mutex_unlock(&t.gate);
+	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_expect_eq(a.id, 2);
+	cr_expect_str_eq(a.host, "b");
+	cr_expect(!wait_for(r, &a, 200));
+	cr_expect_eq(atomic_load(&t.calls), 2);
+	sl_resolver_destroy(r);
+}
+
+Test(resolver, neither_asking_nor_destroying_waits_for_a_lookup_that_hangs)
+{
+	struct sl_resolver *r = create();
+	struct timespec before, after;
+
+	pthread_mutex_lock(&t.gate);
+	sl_resolver_ask(r, 1, "slow", 1);
+	while (!atomic_load(&t.in_slow))
+		sched_yield();
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	for (uint64_t id = 2; id < 1000; id++)
+		cr_assert_eq(sl_resolver_ask(r, id, "x", 1), 0);
+	sl_resolver_destroy(r);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	cr_expect_lt((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000, 500);
+	pthread_mutex_unlock(&t.gate);
+}
+
+Test(resolver, the_system_knows_localhost)
+{
+	char longer[SL_RESOLVER_HOST_LEN + 1];
+	struct sl_resolver_answer a;
+	struct sl_resolver *r;
+
+	cr_assert_eq(sl_resolver_create(&r, NULL, NULL), 0);
+	memset(longer, 'a', SL_RESOLVER_HOST_LEN);
+	longer[SL_RESOLVER_HOST_LEN] = '\0';
+	cr_expect_eq(sl_resolver_ask(r, 1, longer, 1), -EINVAL);
+	sl_resolver_ask(r, 1, "localhost", 9);
+	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_assert_geq(a.n, 1);
+	cr_expect(sl_ip_is_loopback(&a.endpoints[0].ip));
+	cr_expect_eq(a.endpoints[0].port, 9);
+	sl_resolver_destroy(r);
+}
