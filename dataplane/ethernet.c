@@ -36,17 +36,18 @@ group_packet(const struct rte_mbuf *m, uint16_t type)
 static unsigned
 judge(const struct rte_mbuf *m, const struct sl_if *ifp)
 {
-	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-	const uint8_t *payload = (const uint8_t *)(eth + 1);
+	const uint8_t *payload = rte_pktmbuf_mtod_offset(m, const uint8_t *, RTE_ETHER_HDR_LEN);
+	struct rte_ether_hdr eth;
 	uint16_t type;
 
-	if (unlikely(m->data_len <= sizeof(*eth)))
+	if (unlikely(m->data_len <= sizeof(eth)))
 		return SL_STAGE_COUNT + SL_DROP_TRUNCATED;
-	if (unlikely(m->pkt_len > ifp->mtu + sizeof(*eth)))
+	if (unlikely(m->pkt_len > ifp->mtu + sizeof(eth)))
 		return SL_STAGE_COUNT + SL_DROP_OVERSIZED;
-	type = rte_be_to_cpu_16(eth->ether_type);
-	if (unlikely(!rte_is_same_ether_addr(&eth->dst_addr, &ifp->mac))) {
-		if (!rte_is_multicast_ether_addr(&eth->dst_addr) || !group_packet(m, type))
+	memcpy(&eth, rte_pktmbuf_mtod(m, const void *), sizeof(eth)); /* ports may deliver at odd addresses */
+	type = rte_be_to_cpu_16(eth.ether_type);
+	if (unlikely(!rte_is_same_ether_addr(&eth.dst_addr, &ifp->mac))) {
+		if (!rte_is_multicast_ether_addr(&eth.dst_addr) || !group_packet(m, type))
 			return SL_STAGE_COUNT + SL_DROP_NOT_FOR_US;
 	}
 	switch (type) {
