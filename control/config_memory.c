@@ -146,15 +146,39 @@ static uint64_t hash(const uint8_t *key, size_t len)
 	return h ^ h >> 29;
 }
 
+static uint32_t index_in(uint64_t slot)
+{
+	return (uint32_t)slot;
+}
+
 /* The slot that holds key, or the free one where it belongs. There is always a free one. */
-static uint32_t *slot_of(const struct sl_config_map *map, const void *key)
+static uint64_t *slot_of(const struct sl_config_map *map, const void *key, uint64_t h)
 {
 	uint32_t mask = map->n_slots - 1;
-	uint32_t i = (uint32_t)hash(key, map->key_len) & mask;
+	uint32_t i = (uint32_t)h & mask;
 
-	while (map->slots[i] && memcmp(map->keys + (map->slots[i] - 1) * map->key_len, key, map->key_len) != 0)
-		i = (i + 1) & mask;
+	for (; map->slots[i]; i = (i + 1) & mask)
+		if (map->slots[i] >> 32 == h >> 32 &&
+		        memcmp(map->keys + (index_in(map->slots[i]) - 1) * map->key_len, key, map->key_len) == 0)
+			break;
 	return &map->slots[i];
+}
+
+static void slots_grow(struct sl_config_map *map, uint32_t wanted)
+{
+	uint64_t *slots = sl_config_alloc(wanted, sizeof(*slots));
+
+	for (uint32_t i = 0; i < map->count; i++) {
+		uint64_t h = hash(map->keys + i * map->key_len, map->key_len);
+		uint32_t j = (uint32_t)h & (wanted - 1);
+
+		while (slots[j])
+			j = (j + 1) & (wanted - 1);
+		slots[j] = h >> 32 << 32 | (i + 1);
+	}
+	free(map->slots);
+	map->slots = slots;
+	map->n_slots = wanted;
 }
 
 static void map_grow(struct sl_config_map *map)
@@ -169,14 +193,10 @@ static void map_grow(struct sl_config_map *map)
 	}
 	free(map->keys);
 	free(map->values);
-	free(map->slots);
 	map->keys = keys;
 	map->values = values;
 	map->capacity = wanted;
-	map->n_slots = wanted * 2;
-	map->slots = sl_config_alloc(map->n_slots, sizeof(*map->slots));
-	for (uint32_t i = 0; i < map->count; i++)
-		*slot_of(map, keys + i * map->key_len) = i + 1;
+	slots_grow(map, wanted * 2);
 }
 
 uint32_t sl_config_map_find(const struct sl_config_map *map, const void *key)
@@ -185,21 +205,22 @@ uint32_t sl_config_map_find(const struct sl_config_map *map, const void *key)
 
 	if (map->count == 0)
 		return SL_CONFIG_MAP_NONE;
-	index = *slot_of(map, key);
+	index = index_in(*slot_of(map, key, hash(key, map->key_len)));
 	return index ? map->values[index - 1] : SL_CONFIG_MAP_NONE;
 }
 
 uint32_t sl_config_map_add(struct sl_config_map *map, const void *key, uint32_t value)
 {
-	uint32_t *slot;
+	uint64_t h = hash(key, map->key_len);
+	uint64_t *slot;
 
 	if (map->count == map->capacity)
 		map_grow(map);
-	slot = slot_of(map, key);
+	slot = slot_of(map, key, h);
 	if (*slot)
-		return map->values[*slot - 1];
+		return map->values[index_in(*slot) - 1];
 	memcpy(map->keys + map->count * map->key_len, key, map->key_len);
 	map->values[map->count++] = value;
-	*slot = map->count;
+	*slot = h >> 32 << 32 | map->count;
 	return SL_CONFIG_MAP_NONE;
 }

@@ -41,7 +41,7 @@ struct sl_config_map {
 	uint8_t *keys; /* count × key_len, in order of insertion */
 	uint32_t *values;
 	uint32_t count, capacity;
-	uint32_t *slots;  /* index + 1 into keys */
+	uint64_t *slots;  /* low half: index + 1 into keys, 0: free; high half: a part of the hash */
 	uint32_t n_slots; /* a power of two, or 0 */
 };
 

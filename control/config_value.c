@@ -204,8 +204,8 @@ bool sl_value_endpoint(
 		return endpoint_literal(ld, node, key, out);
 	colon = strrchr(node->text, ':');
 	if (!colon) {
-		sl_load_error(ld, node->place, "%s: '%s' has no port; write %s:51820", key,
-		        sl_show(node->text, node->len), sl_show(node->text, node->len));
+		sl_load_error(ld, node->place, "%s: '%s' has no port; add one, such as :51820", key,
+		        sl_show(node->text, node->len));
 		return false;
 	}
 	if (node->text[0] != '[' && memchr(node->text, ':', (size_t)(colon - node->text))) {

@@ -102,15 +102,22 @@ static void drop_event(struct sl_yaml *yaml)
 	memset(&yaml->event, 0, sizeof(yaml->event));
 }
 
+/* No more than the text's length has ever been in a buffer, and many files are small. */
+static void wipe_buffer(unsigned char *start, const unsigned char *end, size_t len)
+{
+	size_t size = (size_t)(end - start);
+
+	if (start)
+		sl_wipe(start, size < len ? size : len);
+}
+
 void sl_yaml_end(struct sl_yaml *yaml)
 {
 	yaml_parser_t *parser = &yaml->parser;
 
 	drop_event(yaml);
-	if (parser->raw_buffer.start)
-		sl_wipe(parser->raw_buffer.start, (size_t)(parser->raw_buffer.end - parser->raw_buffer.start));
-	if (parser->buffer.start)
-		sl_wipe(parser->buffer.start, (size_t)(parser->buffer.end - parser->buffer.start));
+	wipe_buffer(parser->raw_buffer.start, parser->raw_buffer.end, yaml->len);
+	wipe_buffer(parser->buffer.start, parser->buffer.end, yaml->len);
 	yaml_parser_delete(parser);
 }
 

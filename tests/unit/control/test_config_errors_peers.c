@@ -115,7 +115,9 @@ static const struct config_case peers[] = {
                 "t.yaml:11:29: preshared-key-file: cannot read '/nonexistent/psk': No such file or directory; make the "
                 "key file or name another\n"},
         {"endpoint_no_port", PEER("        endpoint: 192.0.2.9\n"),
-                "t.yaml:10:19: endpoint: '192.0.2.9' has no port; write 192.0.2.9:51820\n"},
+                "t.yaml:10:19: endpoint: '192.0.2.9' has no port; add one, such as :51820\n"},
+        {"endpoint_is_a_part_of_a_key", PEER("        endpoint: yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3f\n"),
+                "t.yaml:10:19: endpoint: '(not shown, it may be a key)' has no port; add one, such as :51820\n"},
         {"endpoint_port_0", PEER("        endpoint: 192.0.2.9:0\n"),
                 "t.yaml:10:19: endpoint: '0' is not a port; give a number from 1 to 65535\n"},
         {"endpoint_port_large", PEER("        endpoint: 192.0.2.9:65536\n"),
@@ -255,7 +257,7 @@ static const struct config_case all_at_once[] = {
                 "t.yaml:7:18: private-key: not a WireGuard key; give the 44 characters of base64 that `sluice genkey`, "
                 "`pubkey` or `genpsk` print\n"
                 "t.yaml:9:7: peer 'a' has no public-key; add the one that its `wg pubkey` prints\n"
-                "t.yaml:9:21: endpoint: 'here' has no port; write here:51820\n"},
+                "t.yaml:9:21: endpoint: 'here' has no port; add one, such as :51820\n"},
 };
 
 Test(config_errors, all_at_once)
