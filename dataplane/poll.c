@@ -51,7 +51,7 @@ sleep_length(uint64_t idle, uint64_t last)
 		return 0;
 	if (last == 0)
 		return SL_POLL_SLEEP_MIN_NS;
-	return RTE_MIN(last * 2, SL_POLL_SLEEP_MAX_NS);
+	return RTE_MIN(last * 2, idle < SL_POLL_DEEP_AFTER ? SL_POLL_SLEEP_MAX_NS : SL_POLL_DEEP_NS);
 }
 
 static void

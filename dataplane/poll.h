@@ -5,9 +5,9 @@
  * Control fills the object, owns it, and frees it after the core was joined.
  *
  * Idle: with `adaptive` a worker that found nothing spins for a moment, then
- * sleeps in steps that grow to SL_POLL_SLEEP_MAX_NS, and is fully awake again
- * with the first packet. It is offline for RCU while it sleeps, so control never waits for a
- * sleeper. Sleeping costs about one wake-up per 500 µs and queue set, a small share of a core.
+ * sleeps in steps that grow to SL_POLL_SLEEP_MAX_NS, later to SL_POLL_DEEP_NS,
+ * and is fully awake again with the first packet. It is offline for RCU while
+ * it sleeps, so control never waits for a sleeper.
  */
 #pragma once
 
@@ -21,6 +21,8 @@
 #define SL_POLL_SPIN_NS      UINT64_C(50000)  /* awake without work before the first sleep */
 #define SL_POLL_SLEEP_MIN_NS UINT64_C(20000)
 #define SL_POLL_SLEEP_MAX_NS UINT64_C(500000)
+#define SL_POLL_DEEP_NS      UINT64_C(750000)    /* a sleep of a worker that has been idle for long … */
+#define SL_POLL_DEEP_AFTER   UINT64_C(100000000) /* … which begins here */
 #define SL_POLL_BURSTS       4 /* bursts between two passes of the worker */
 
 struct sl_poll {

@@ -127,7 +127,7 @@ Test(poll, an_idle_worker_sleeps_and_wakes_in_time)
 	uint64_t used, best = UINT64_MAX;
 
 	start(true);
-	pause_ms(50);
+	pause_ms(200);
 	used = thread_ns();
 	pause_ms(400);
 	used = thread_ns() - used;
