@@ -58,12 +58,21 @@ refill(struct bucket *b, uint64_t now, uint32_t rate, uint32_t burst)
 	}
 }
 
+static struct bucket *
+source_bucket(struct sl_icmp_limit *l, const struct sl_ip *to)
+{
+	uint32_t words[2] = {0}; /* the hash wants its input aligned */
+	uint32_t hash;
+
+	memcpy(words, to->bytes, to->family == SL_AF_INET ? 4 : IPV6_SOURCE_BYTES);
+	hash = rte_jhash_32b(words, RTE_DIM(words), (uint32_t)(l->seed ^ l->seed >> 32) + to->family);
+	return &l->sources[hash & (SL_ICMP_LIMIT_BUCKETS - 1)];
+}
+
 bool
 sl_icmp_limit_allow(struct sl_icmp_limit *l, const struct sl_ip *to, uint64_t now)
 {
-	uint32_t len = to->family == SL_AF_INET ? 4 : IPV6_SOURCE_BYTES;
-	uint32_t hash = rte_jhash(to->bytes, len, (uint32_t)(l->seed ^ l->seed >> 32) + to->family);
-	struct bucket *source = &l->sources[hash & (SL_ICMP_LIMIT_BUCKETS - 1)];
+	struct bucket *source = source_bucket(l, to);
 
 	refill(source, now, SL_ICMP_LIMIT_SOURCE_RATE, SL_ICMP_LIMIT_SOURCE_BURST);
 	refill(&l->global, now, SL_ICMP_LIMIT_GLOBAL_RATE, SL_ICMP_LIMIT_GLOBAL_BURST);

@@ -8,7 +8,10 @@
 static uint32_t
 bucket_of(const struct sl_neighbour_queues *qs, uint16_t out_if, const struct sl_ip *ip)
 {
-	return rte_jhash(ip, sizeof(*ip), qs->seed ^ out_if) & (SL_NEIGHBOUR_BUCKETS - 1);
+	uint32_t words[(sizeof(*ip) + 3) / 4] = {0}; /* the hash wants its input aligned */
+
+	memcpy(words, ip, sizeof(*ip));
+	return rte_jhash_32b(words, RTE_DIM(words), qs->seed ^ out_if) & (SL_NEIGHBOUR_BUCKETS - 1);
 }
 
 void

@@ -154,8 +154,8 @@ Test(seal, outer_headers)
 	cr_expect_eq(ether->ether_type, rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4));
 	ip = (const struct rte_ipv4_hdr *)sent_ip(r, 0, &info);
 	u = (const struct rte_udp_hdr *)(ip + 1);
-	cr_expect_eq(ip->src_addr, rte_cpu_to_be_32(RTE_IPV4(203, 0, 113, 10)), "chosen by route");
-	cr_expect_eq(ip->dst_addr, rte_cpu_to_be_32(RTE_IPV4(198, 51, 100, 7)));
+	cr_expect_eq(ip->src_addr, rte_cpu_to_be_32(0xcb00710a), "chosen by route");
+	cr_expect_eq(ip->dst_addr, rte_cpu_to_be_32(0xc6336407));
 	cr_expect_eq(ip->time_to_live, 64);
 	cr_expect_eq(ip->type_of_service, 0);
 	cr_expect_eq(ip->fragment_offset, 0, "DF is clear");
