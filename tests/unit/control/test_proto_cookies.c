@@ -203,6 +203,27 @@ Test(proto_cookies, p18_the_bucket_comes_after_mac2)
 	cr_assert_null(b->ifp->limiter.entries == NULL ? &sim : NULL);
 }
 
+Test(proto_cookies, p13_a_cookie_is_for_address_and_port)
+{
+	struct sl_endpoint other = a->self;
+	uint8_t msg[148];
+
+	load(b);
+	sim_send(&sim, 0);
+	sim_run_for(&sim, 1);
+	sim.link.cut = true;
+	sim_run_for(&sim, 5 * SIM_S);
+	sim_initiate(&sim, 0);
+	memcpy(msg, sim_last(&sim, SIM_SENT, 0, SL_MSG_INITIATION)->data, sizeof(msg));
+	load(b);
+	other.port++;
+	sim_deliver(&sim, 1, msg, sizeof(msg), &other);
+	cr_assert_eq(sent(1, SL_MSG_COOKIE_REPLY), 2);
+	cr_assert_eq(sent(1, SL_MSG_RESPONSE), 0);
+	sim_deliver(&sim, 1, msg, sizeof(msg), NULL);
+	cr_assert_eq(sent(1, SL_MSG_RESPONSE), 1);
+}
+
 /* Sources without a right cookie take no memory. */
 Test(proto_cookies, p18_no_bucket_without_mac2)
 {

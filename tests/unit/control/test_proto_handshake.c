@@ -193,6 +193,21 @@ Test(proto_handshake, a_response_counts_once)
 	cr_assert(sim_connected(&sim));
 }
 
+/* Responses find handshakes, never sessions. */
+Test(proto_handshake, p21_a_response_to_a_session)
+{
+	struct sl_msg_response r;
+
+	sim_initiate(&sim, 0);
+	sim_run_for(&sim, 6 * SIM_S);
+	memcpy(&r, sim_last(&sim, SIM_SENT, 1, SL_MSG_RESPONSE)->data, sizeof(r));
+	sim.link.cut = true;
+	sim_initiate(&sim, 0);
+	sim_deliver(&sim, 0, &r, sizeof(r), NULL);
+	cr_assert_eq(sl_proto_if_counters(a->ifp)->unexpected, 1);
+	cr_assert_eq(failures(a, SL_FAILURE_WRONG_PSK), 0);
+}
+
 Test(proto_handshake, p45_preshared_keys)
 {
 	static const uint8_t psk[SL_KEY_LEN] = {1, 2, 3};

@@ -164,6 +164,19 @@ Test(proto_timers, p24_nothing_is_sent_from_180_s_on)
 	cr_assert_eq(a->n_staged, 1);
 }
 
+/* A fact that was raised for an earlier session says nothing about the present one. */
+Test(proto_timers, p27_p28_facts_are_checked)
+{
+	uint64_t born = connect(1);
+
+	sim.link.cut = true;
+	sim_run(&sim, born + 170 * SIM_S);
+	sl_proto_facts(a->core, a->peer->slot, SL_FACT_REKEY_SEND | SL_FACT_REKEY_RECEIVE, sim.now);
+	cr_assert_eq(initiations(0), 0, "a responder's session");
+	sl_proto_facts(b->core, b->peer->slot, SL_FACT_REKEY_RECEIVE, sim.now);
+	cr_assert_eq(initiations(1), 1, "the initiator's");
+}
+
 /* --- 29: retransmission and giving up --- */
 
 Test(proto_timers, p29_retransmits_every_5_s_and_gives_up_after_20)
