@@ -312,6 +312,21 @@ sl_allowed_ips_replace_end(struct sl_allowed_ips *a, uint32_t peer, uint32_t bud
 	return true;
 }
 
+int
+sl_allowed_ips_set_routes(struct sl_allowed_ips *a, uint16_t wg_if, bool routes)
+{
+	int rc = 0;
+
+	a->ifs[wg_if].routes = routes;
+	for (uint32_t n = 0; n < a->n_nodes && rc == 0; n++) {
+		const struct node *node = &a->nodes[n];
+
+		if (node->peer != SL_PEER_NONE && node->key.space == wg_if)
+			rc = sl_rib_allowed(a->rib, &node->key.prefix, routes ? node->peer : SL_PEER_NONE);
+	}
+	return rc;
+}
+
 uint32_t
 sl_allowed_ips_owner(const struct sl_allowed_ips *a, uint16_t wg_if, const struct sl_prefix *prefix)
 {

@@ -23,6 +23,12 @@ int sl_allowed_ips_create(struct sl_allowed_ips **out, uint32_t max_peers, struc
 /* The interfaces' tables were detached before, or are no longer read. */
 void sl_allowed_ips_destroy(struct sl_allowed_ips *a);
 
+/*
+ * Whether the interface's prefixes are routes, changed while it runs: publishes or takes out all of them, so it costs what
+ * there are. 0 or -ENOMEM.
+ */
+int sl_allowed_ips_set_routes(struct sl_allowed_ips *a, uint16_t wg_if, bool routes);
+
 /* Room for n prefixes in all, so that adding them does not have to grow in between. 0 or -ENOMEM. */
 int sl_allowed_ips_reserve(struct sl_allowed_ips *a, uint32_t n);
 

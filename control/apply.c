@@ -36,17 +36,6 @@ wg_if(struct sl_gateway *gw, const struct sl_config_interface *interface)
 }
 
 static int
-set_gateways(struct sl_gateway *gw, const struct sl_config_port *config, char *error)
-{
-	struct sl_gateway_if *gi = port_if(gw, config);
-	int rc = sl_gateway_if_set_gateway(gi, SL_AF_INET, &config->gateway4);
-
-	if (rc == 0)
-		rc = sl_gateway_if_set_gateway(gi, SL_AF_INET6, &config->gateway6);
-	return rc ? fail(error, rc, "gateway of port", config->name) : 0;
-}
-
-static int
 add_port(struct sl_gateway *gw, const struct sl_step *s, char *error)
 {
 	const struct sl_config_port *config = s->new_port;
@@ -62,9 +51,7 @@ add_port(struct sl_gateway *gw, const struct sl_step *s, char *error)
 		snprintf(error, SL_GATEWAY_ERROR_LEN, "%s", why);
 		return -ENODEV;
 	}
-	if (sl_gateway_if_publish(gi) != 0)
-		return fail(error, -ENOMEM, "port", config->name);
-	return set_gateways(gw, config, error);
+	return sl_gateway_if_publish(gi) ? fail(error, -ENOMEM, "port", config->name) : 0;
 }
 
 static int
@@ -75,8 +62,10 @@ change_port(struct sl_gateway *gw, const struct sl_step *s, char *error)
 
 	if (s->changed & SL_CHANGE_MTU)
 		rc = sl_gateway_if_set_mtu(gi, (uint16_t)s->new_port->mtu);
-	if (rc == 0 && s->changed & (SL_CHANGE_GATEWAY4 | SL_CHANGE_GATEWAY6))
-		rc = set_gateways(gw, s->new_port, error);
+	if (rc == 0 && s->changed & SL_CHANGE_GATEWAY4)
+		rc = sl_gateway_if_set_gateway(gi, SL_AF_INET, &s->new_port->gateway4);
+	if (rc == 0 && s->changed & SL_CHANGE_GATEWAY6)
+		rc = sl_gateway_if_set_gateway(gi, SL_AF_INET6, &s->new_port->gateway6);
 	gi->forward_clear = s->new_port->forward_clear;
 	if (rc == 0)
 		rc = sl_gateway_if_publish(gi);
@@ -124,6 +113,10 @@ change_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
 		rc = sl_gateway_if_set_mtu(gi, (uint16_t)s->new_interface->mtu);
 	if (rc == 0 && s->changed & SL_CHANGE_KEY)
 		rc = sl_gateway_if_set_key(gi, s->new_interface->private_key);
+	if (rc == 0 && s->changed & SL_CHANGE_ROUTES) {
+		rc = sl_allowed_ips_set_routes(gw->allowed, gi->id, s->new_interface->routes);
+		gi->routes = s->new_interface->routes;
+	}
 	return rc ? fail(error, rc, "interface", s->new_interface->name) : 0;
 }
 
@@ -260,7 +253,8 @@ sl_gateway_apply(struct sl_gateway *gw, const struct sl_steps *steps, uint32_t s
 		return -EOPNOTSUPP;
 	case SL_STEP_DATAPLANE:
 		for (unsigned i = 0; gw->polls && i < gw->cores.n_workers; i++)
-			atomic_store(&gw->polls[i].adaptive, gw->cores.idle == SL_IDLE_ADAPTIVE);
+			atomic_store(&gw->polls[i].adaptive,
+				gw->cores.shared || steps->new_config->dataplane.idle == SL_IDLE_ADAPTIVE);
 		return 0;
 	case SL_STEP_ALLOWED_IP_REMOVE:
 	case SL_STEP_ALLOWED_IP_ADD:

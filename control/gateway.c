@@ -32,6 +32,8 @@
 #define POOL_PER_QUEUE    2048
 #define JUMBO_BUFFERS     64
 
+static_assert(SL_CONFIG_CORES_MAX <= SL_WORKERS_MAX, "every worker that a description may ask for");
+
 static uint32_t
 power_of_two(uint64_t n, uint32_t max)
 {

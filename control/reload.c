@@ -119,11 +119,18 @@ log_messages(const struct sl_config_errors *errors)
 static bool
 refuse(const struct sl_reload *r)
 {
+	bool any = false;
+
 	for (uint32_t i = 0; i < r->steps->n_steps; i++) {
-		if (r->steps->steps[i].kind == SL_STEP_REFUSED)
-			sl_log_error("reload: %s: not live; restart to change it", r->steps->steps[i].what);
+		const struct sl_step *s = &r->steps->steps[i];
+		bool simd = s->kind == SL_STEP_DATAPLANE && s->changed & SL_CHANGE_SIMD;
+
+		if (s->kind != SL_STEP_REFUSED && !simd)
+			continue;
+		sl_log_error("reload: %s: not live; restart to change it", simd ? "dataplane.simd" : s->what);
+		any = true;
 	}
-	return r->steps->n_refused > 0;
+	return any;
 }
 
 static void

@@ -118,6 +118,18 @@ Test(allowed_ips, routes_none_keeps_prefixes_out_of_the_route_table)
 	cr_expect_eq(route_of("10.1.2.3"), 0);
 }
 
+Test(allowed_ips, routes_can_be_switched_while_it_runs)
+{
+	add(WG1, 9, "10.1.0.0/16");
+	add(WG0, 7, "10.2.0.0/16");
+	cr_expect_eq(sl_allowed_ips_set_routes(ips, WG1, true), 0);
+	cr_expect_eq(route_of("10.1.2.3"), SL_ROUTE(SL_ROUTE_PEER, 9));
+	cr_expect_eq(sl_allowed_ips_set_routes(ips, WG1, false), 0);
+	cr_expect_eq(route_of("10.1.2.3"), 0);
+	cr_expect_eq(route_of("10.2.2.3"), SL_ROUTE(SL_ROUTE_PEER, 7));
+	cr_expect_eq(key_lookup(keys1, "10.1.2.3"), 10);
+}
+
 Test(allowed_ips, length_zero_stands_apart_from_the_table)
 {
 	add(WG0, 7, "0.0.0.0/0");
