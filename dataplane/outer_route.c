@@ -1,6 +1,6 @@
 /*
- * Stage OUTER_ROUTE. In: outer WireGuard packets of control (SL_CMD_OUTER: handshake messages, cookie replies), data at the IP
- * header, wg_if set; source address, identification and checksums may still be missing.
+ * Stage OUTER_ROUTE. In: outer WireGuard packets of control (SL_CMD_OUTER: handshake messages, cookie replies), data at
+ * the IP header, wg_if set; source address, identification and checksums may still be missing.
  * Exits: NEIGHBOUR, ENCAP (nested), FRAGMENT.
  */
 #include <netinet/in.h>

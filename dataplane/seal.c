@@ -1,7 +1,7 @@
 /*
  * Stage SEAL. In: packets from ENCAP, each with a path that has been checked to its end.
- * Exits: TX (complete frame), FRAGMENT (outer packet above the port's MTU, and what comes behind it), ENCAP (nested); back to
- * waiting where the session's counters ran out.
+ * Exits: TX (complete frame), FRAGMENT (outer packet above the port's MTU, and what comes behind it), ENCAP (nested);
+ * back to waiting where the session's counters ran out.
  *
  * Counters are reserved after every check, with one atomic add per burst and session, for packets that leave in
  * the same pass: what is numbered never waits (protocol.md 42).

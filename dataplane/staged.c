@@ -99,7 +99,7 @@ queue_insert(struct sl_packet_queue *q, struct rte_mbuf *m)
 
 	if (unlikely(before && sl_packet(before)->staged_at > p->staged_at)) {
 		before = NULL;
-		for (struct rte_mbuf *at = q->first; at && sl_packet(at)->staged_at <= p->staged_at; at = sl_packet(at)->link)
+		for (struct rte_mbuf *at = q->first; sl_packet(at)->staged_at <= p->staged_at; at = sl_packet(at)->link)
 			before = at;
 	}
 	p->link = before ? sl_packet(before)->link : q->first;
@@ -318,7 +318,8 @@ static void
 judge_neighbour(struct sl_worker *w, struct sl_neighbour_queue *q, enum sl_neighbour_state state)
 {
 	if (sl_neighbour_usable(state)) {
-		if (sl_worker_room(w, SL_STAGE_ENCAP) > DRAIN_RESERVE && sl_worker_room(w, SL_STAGE_NEIGHBOUR) > DRAIN_RESERVE)
+		if (sl_worker_room(w, SL_STAGE_ENCAP) > DRAIN_RESERVE &&
+			sl_worker_room(w, SL_STAGE_NEIGHBOUR) > DRAIN_RESERVE)
 			release_queue(w, q);
 	} else if (state == SL_NEIGHBOUR_FAILED || w->now - q->since >= SL_STAGED_NEIGHBOUR_NS) {
 		give_up(w, q);
