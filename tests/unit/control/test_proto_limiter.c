@@ -28,7 +28,7 @@ allow(const char *text, uint64_t now)
 	return sl_limiter_allow(&limiter, &ip, now, &sl_rng_kernel);
 }
 
-Test(proto_limiter, twenty_a_second_and_five_at_once)
+Test(proto_limiter, p18_twenty_a_second_and_five_at_once)
 {
 	static const struct {
 		uint64_t ms;
@@ -41,7 +41,7 @@ Test(proto_limiter, twenty_a_second_and_five_at_once)
 		cr_assert_eq(allow("198.51.100.7", START + steps[i].ms * MS), steps[i].allowed, "step %u", i);
 }
 
-Test(proto_limiter, rate_over_a_long_time)
+Test(proto_limiter, p18_rate_over_a_long_time)
 {
 	unsigned allowed = 0;
 
@@ -50,7 +50,7 @@ Test(proto_limiter, rate_over_a_long_time)
 	cr_assert_eq(allowed, 5 + 199);
 }
 
-Test(proto_limiter, by_ipv4_address_and_ipv6_64)
+Test(proto_limiter, p18_by_ipv4_address_and_ipv6_64)
 {
 	for (unsigned i = 0; i < 5; i++) {
 		cr_assert(allow("198.51.100.7", START));
@@ -65,7 +65,7 @@ Test(proto_limiter, by_ipv4_address_and_ipv6_64)
 	cr_assert(allow("c633:6407::", START));
 }
 
-Test(proto_limiter, capped_and_collected)
+Test(proto_limiter, p18_capped_and_collected)
 {
 	struct sl_ip ip = {.family = SL_AF_INET6, .bytes = {0x20, 0x01}};
 
@@ -81,7 +81,7 @@ Test(proto_limiter, capped_and_collected)
 	cr_assert_eq(limiter.used, 1, "%u are left", limiter.used);
 }
 
-Test(proto_limiter, a_collected_source_starts_afresh)
+Test(proto_limiter, p18_a_collected_source_starts_afresh)
 {
 	for (unsigned i = 0; i < 5; i++)
 		allow("198.51.100.7", START);
@@ -91,7 +91,7 @@ Test(proto_limiter, a_collected_source_starts_afresh)
 	cr_assert_not(allow("198.51.100.7", START + 3 * SL_NSEC_PER_SEC));
 }
 
-Test(proto_load, from_an_eighth_of_the_ring_and_for_a_second)
+Test(proto_load, p17_from_an_eighth_of_the_ring_and_for_a_second)
 {
 	static const struct {
 		uint32_t waiting, capacity;

@@ -36,7 +36,7 @@ Test(index, open_undoes_seal)
 }
 
 /* No two of 2^22 plain values meet: a bitmap over all 2^32 indices. */
-Test(index, permutation)
+Test(index, p21_permutation)
 {
 	uint8_t *seen = calloc(1, 1UL << 29);
 	struct sl_index_key key;
@@ -52,7 +52,7 @@ Test(index, permutation)
 	free(seen);
 }
 
-Test(index, key_matters)
+Test(index, p21_key_matters)
 {
 	uint8_t other_seed[8];
 	struct sl_index_key key, other;

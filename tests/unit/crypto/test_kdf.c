@@ -8,7 +8,7 @@
 #include "crypto/kdf.h"
 #include "tests/unit/crypto/vectors.h"
 
-Test(kdf, hmac_equals_libcrypto)
+Test(kdf, p6_hmac_equals_libcrypto)
 {
 	struct seeded seed = {3};
 	uint8_t key[200], in[300], want[32], got[32];
@@ -39,7 +39,7 @@ static void libcrypto_hkdf(uint8_t *out, size_t out_len, const uint8_t salt[32],
 	EVP_KDF_free(kdf);
 }
 
-Test(kdf, hkdf_equals_libcrypto)
+Test(kdf, p6_hkdf_equals_libcrypto)
 {
 	static const size_t lens[] = {0, 1, 12, 31, 32, 33, 64, 65, 200};
 	struct seeded seed = {4};
@@ -65,7 +65,7 @@ Test(kdf, hkdf_equals_libcrypto)
 	}
 }
 
-Test(kdf, no_data)
+Test(kdf, p6_no_data)
 {
 	uint8_t ck[32] = {7}, a[32], b[32];
 

@@ -118,7 +118,7 @@ static const char *const low_order[] = {
         "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 };
 
-Test(x25519, low_order_points_fail)
+Test(x25519, p8_low_order_points_fail)
 {
 	struct seeded seed = {6};
 
@@ -136,7 +136,7 @@ Test(x25519, low_order_points_fail)
 	}
 }
 
-Test(x25519, clamp)
+Test(x25519, p8_clamp)
 {
 	uint8_t key[32];
 

@@ -140,7 +140,7 @@ Test(decap, bad_inner)
 	rig_destroy(r);
 }
 
-Test(decap, replays)
+Test(decap, p26_replays)
 {
 	static const struct {
 		uint64_t counter;
@@ -377,7 +377,7 @@ decap_half(void *arg)
 }
 
 /* Both workers get every packet of one session: each is accepted by exactly one of them. */
-Test(decap, two_workers_one_session, .timeout = 60)
+Test(decap, p26_two_workers_one_session, .timeout = 60)
 {
 	static struct half halves[2];
 	struct rig *r = rig_with_peer();

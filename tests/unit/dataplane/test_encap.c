@@ -40,7 +40,7 @@ Test(encap, without_a_session_it_waits_and_control_is_told)
 	finish(r);
 }
 
-Test(encap, sessions_that_may_not_be_used)
+Test(encap, p24_sessions_that_may_not_be_used)
 {
 	struct rig *r = tunnel(1, ENDPOINT4);
 	struct rig_session s = rig_session(r, PEER, false, true);

@@ -26,7 +26,7 @@ message_for(struct rig *r, uint16_t key_of, uint16_t arrives_on, uint32_t type, 
 	return m;
 }
 
-Test(handshake_stage, exits)
+Test(handshake_stage, p16_mac1_comes_first)
 {
 	static const struct {
 		const char *what;
@@ -71,7 +71,7 @@ Test(handshake_stage, exits)
 }
 
 /* One interface's flood fills its own ring alone. */
-Test(handshake_stage, rings_are_apart_and_bounded)
+Test(handshake_stage, p17_rings_are_apart_and_bounded)
 {
 	struct rig *r = rig_create(1);
 	struct rte_mbuf *pkts[200];

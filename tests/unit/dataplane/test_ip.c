@@ -34,7 +34,7 @@ Test(ip, fields)
 }
 
 /* One byte changed in an otherwise good packet of 31 (IPv4) or 51 (IPv6) bytes. */
-Test(ip, refused_headers)
+Test(ip, p3_refused_headers)
 {
 	static const struct {
 		const char *what;

@@ -249,7 +249,7 @@ Test(ip_input, every_short_payload)
 	rig_destroy(r);
 }
 
-Test(ip_input, checksums_options_and_padding)
+Test(ip_input, p3_checksums_options_and_padding)
 {
 	const struct rig_flow flow = {.src = "10.20.0.5", .dst = "192.0.2.1", .sport = 1, .dport = 2};
 	struct rig *r = rig_with_peers();

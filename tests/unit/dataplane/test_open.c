@@ -79,7 +79,7 @@ Test(open, every_truncation_and_every_bit)
 	rig_destroy(r);
 }
 
-Test(open, limits)
+Test(open, p24_p25_limits)
 {
 	static const struct {
 		const char *what;
@@ -109,7 +109,7 @@ Test(open, limits)
 	rig_destroy(r);
 }
 
-Test(open, whose_session)
+Test(open, p21_whose_session)
 {
 	struct rig *r = rig_with_peer();
 	struct rig_session s = rig_session(r, 3, true, true);

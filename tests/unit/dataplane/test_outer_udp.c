@@ -45,7 +45,7 @@ is_message(uint32_t type, size_t len)
 	}
 }
 
-Test(outer_udp, types_and_sizes)
+Test(outer_udp, p1_types_and_sizes)
 {
 	static const uint32_t types[] = {0, 1, 2, 3, 4, 5, 0x01000001, 0x00010002, 0x00000104, UINT32_MAX};
 	struct rig *r = rig_create(1);
@@ -79,7 +79,7 @@ Test(outer_udp, types_and_sizes)
 }
 
 /* UDP lengths that disagree with the IP header; the message is what the UDP length says. */
-Test(outer_udp, lengths)
+Test(outer_udp, p3_lengths)
 {
 	static const struct {
 		int udp_len;
@@ -129,7 +129,7 @@ Test(outer_udp, lengths)
 	rig_destroy(r);
 }
 
-Test(outer_udp, checksums)
+Test(outer_udp, p3_checksums)
 {
 	static const struct {
 		const char *what;

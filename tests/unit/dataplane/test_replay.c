@@ -51,7 +51,7 @@ static const struct sequence sequences[] = {
                 "a refused one moves nothing", {100, true}, {UINT64_MAX, false}, {99, true}, {100, false}, {101, true}),
 };
 
-Test(replay, table)
+Test(replay, p26_table)
 {
 	for (unsigned s = 0; s < sizeof(sequences) / sizeof(*sequences); s++) {
 		struct sl_replay r;
@@ -68,7 +68,7 @@ Test(replay, table)
 }
 
 /* Every counter of three rings forwards; backwards within the window; each refused the second time. */
-Test(replay, every_counter_once)
+Test(replay, p26_every_counter_once)
 {
 	struct sl_replay r = {0};
 
@@ -88,7 +88,7 @@ Test(replay, every_counter_once)
 }
 
 /* Random walks against an array of all counters. */
-Test(replay, random_against_plain_set)
+Test(replay, p26_random_against_plain_set)
 {
 	enum { SPAN = 200000 };
 	bool *seen = calloc(SPAN, sizeof(*seen));

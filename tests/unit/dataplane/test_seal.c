@@ -106,7 +106,7 @@ Test(seal, padding_above_the_mtu)
 }
 
 /* Another implementation of the AEAD opens what is sent, and the message is laid out as the protocol says. */
-Test(seal, libsodium_opens_it)
+Test(seal, p2_libsodium_opens_it)
 {
 	struct rig *r = tunnel(1, ENDPOINT4);
 	struct rig_session s = rig_session(r, PEER, true, true);
@@ -341,7 +341,7 @@ Test(seal, keepalive)
 }
 
 /* The burst that reaches the limit sends what counters there are; the rest waits for the next session, in order. */
-Test(seal, counter_limit)
+Test(seal, p25_counter_limit)
 {
 	struct rig *r = tunnel(1, ENDPOINT4);
 	struct rig_session s = rig_session(r, PEER, true, true), next;

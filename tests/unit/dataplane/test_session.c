@@ -76,7 +76,7 @@ Test(session, capacity)
 	}
 }
 
-Test(session, found_only_while_live)
+Test(session, p21_found_only_while_live)
 {
 	struct sl_session_keys keys = keys_of(0x41);
 	uint32_t slot = sl_session_reserve(&table, 12, 3);
@@ -106,7 +106,7 @@ Test(session, found_only_while_live)
 	cr_expect_eq(sl_session_slot_of(&table, index), SL_SESSION_NONE);
 }
 
-Test(session, keys_stay_for_readers_and_go_after_them)
+Test(session, p10_keys_stay_for_readers_and_go_after_them)
 {
 	struct sl_session_keys keys = keys_of(0x20);
 	uint32_t slot = sl_session_reserve(&table, 1, 1);
@@ -125,7 +125,7 @@ Test(session, keys_stay_for_readers_and_go_after_them)
 	cr_expect_eq(table.free, 1);
 }
 
-Test(session, every_slot_once_and_indices_unique)
+Test(session, p21_every_slot_once_and_indices_unique)
 {
 	static uint32_t indices[4096];
 
@@ -142,7 +142,7 @@ Test(session, every_slot_once_and_indices_unique)
 		cr_assert_eq(sl_session_slot_of(&table, indices[i]), i, "two slots share an index");
 }
 
-Test(session, slots_rest_before_reuse)
+Test(session, p21_slots_rest_before_reuse)
 {
 	struct sl_session_keys keys = keys_of(1);
 	uint32_t first = sl_session_reserve(&table, 0, 0);
