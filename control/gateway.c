@@ -348,13 +348,14 @@ sl_gateway_stop(struct sl_gateway *gw)
 	sl_reload_destroy(gw->reload);
 	sl_resolver_destroy(gw->resolver);
 	sl_neighbour_protocol_destroy(gw->neighbours);
-	sl_command_queue_destroy(gw->commands);
+	/* what is reclaimed still says so to the workers' queues */
 	if (gw->dp)
 		sl_reclaim_drain(gw->dp->reclaim);
 	sl_proto_destroy(gw->proto);
 	sl_allowed_ips_destroy(gw->allowed);
 	if (gw->dp)
 		sl_reclaim_drain(gw->dp->reclaim);
+	sl_command_queue_destroy(gw->commands);
 	sl_rib_destroy(gw->rib);
 	sl_dataplane_destroy(gw->dp);
 	if (gw->epoll_fd >= 0)
