@@ -24,15 +24,14 @@ lan_to_lan() {
 	check_at_least "$what: iperf3 UDP from A to B, Mbit/s" 1 "$(mbits)"
 	check_equal "$what: iperf3 UDP packets out of order" 0 "$(jq '[.end.streams[].udp.out_of_order] | add' "$LAB_DIR/iperf.json")"
 
-	flow_receiver lanb 7000 20000 8 30
-	flow_receiver lana 7001 20000 8 30
-	flow_send lana --to $LANB4 --port 7000 --count 20000 --flows 8 --rate 40000 --size 400 &
+	flow_receiver lanb 7000 2000 8 30
+	flow_receiver lana 7001 2000 8 30
+	flow_send lana --to $LANB4 --port 7000 --count 2000 --flows 8 --rate 5000 --size 400 &
 	local sender=$!
-	flow_send lanb --to $LANA6 --port 7001 --count 20000 --flows 8 --rate 40000 --size 400
+	flow_send lanb --to $LANA6 --port 7001 --count 2000 --flows 8 --rate 5000 --size 400
 	wait $sender
-	# what a full socket buffer on this machine loses is not the gateways' doing; their own drops are counted below
-	check_flow "$what: 8 flows A to B, in order" lanb 7000 1600
-	check_flow "$what: 8 flows B to A, in order" lana 7001 1600
+	check_flow "$what: 8 flows A to B, none lost, in order" lanb 7000
+	check_flow "$what: 8 flows B to A, none lost, in order" lana 7001
 }
 
 sites_network

@@ -85,10 +85,11 @@ on spoke3 ip link set wg3 up
 check "an initiation to another's key: counted as bad-mac1" until_true 5 at_least $((before + 1)) drops hub bad-mac1
 on spoke3 wg set wg3 peer "$(public_key impostor)" remove peer "$(public_key hub)" endpoint "$(hub_endpoint4)" \
 	allowed-ips 0.0.0.0/0 persistent-keepalive 1
-unknown_peer() {
-	[ "$(json hub interface '[.interfaces[] | .handshakes."unknown-peer" // 0] | add')" -gt 0 ]
+# handshake_failures CAUSE: how many the interface has counted under it.
+handshake_failures() {
+	json hub interface "[.interfaces[].handshakes.failures.\"$1\" // 0] | add"
 }
-check "an initiation from a key that is no peer's is counted" until_true 5 unknown_peer
+check "an initiation from a key that is no peer's is counted" until_true 5 at_least 1 handshake_failures unknown-key
 check_equal "neither was answered" 0 "$(captured answers udp)"
 
 spoke_start 2 "$(hub_endpoint4)"
@@ -98,11 +99,13 @@ capture_start again inet to-hub "dst host 198.18.2.2 and udp[8] = 2"
 check "its initiation is sent once more" inject replay --file "$LAB_DIR/initiation.pcap" --type 1
 check "spoke2 is not disturbed" pings_all spoke2 $LAN4 20
 check_equal "a replayed initiation is not answered" 0 "$(captured again)"
+check_equal "it is counted" 1 "$(handshake_failures replayed-initiation)"
 
 psk other
 spoke_start 4 "$(hub_endpoint4)" preshared-key "$LAB_DIR/other.psk"
 check_not "nothing passes with a wrong PSK" pings spoke4 $LAN4 3
 check_not "wg of that spoke sees no handshake" handshake_done wg4
+check "show peers names the likely cause" grep -q "preshared key" <<<"$(sluice hub show peers)"
 
 check_equal "the attacker's address heard nothing" 0 "$(captured silence)"
 wait $sender
