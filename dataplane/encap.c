@@ -445,6 +445,9 @@ sl_stage_encap(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 {
 	struct batch b;
 
+	/* Paths that no packet names any more are of an earlier pass, and so are the pointers in them. */
+	if (w->stages[SL_STAGE_SEAL]->n == 0)
+		w->paths->n = 0;
 	for (unsigned done = 0; done < n;) {
 		unsigned took = gather(w, &b, pkts + done, n - done);
 

@@ -2,8 +2,8 @@
  * Outer WireGuard packets: which way one leaves (a port with its neighbour, or another tunnel), and its IP and UDP
  * headers. Shared by ENCAP, which decides the way of a run of packets, SEAL, which
  * builds the packets, and OUTER_ROUTE, which finishes those that control
- * made. On the worker's thread; paths belong to the worker and live from ENCAP
- * to the end of the next SEAL, so pointers in them need no RCU of their own.
+ * made. On the worker's thread; paths belong to the worker and live while packets that name them are between ENCAP
+ * and SEAL, so within one pass: pointers in them need no RCU of their own.
  */
 #pragma once
 

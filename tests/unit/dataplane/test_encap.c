@@ -316,8 +316,8 @@ Test(encap, tunnels_that_lead_into_each_other)
 Test(encap, depth_limit)
 {
 	struct rig *r = tunnel(1, "10.65.0.2:9");
+	struct rig_session s = rig_session(r, PEER, true, true);
 
-	rig_session(r, PEER, true, true);
 	for (uint32_t i = 2; i <= 5; i++) {
 		char own[32], next[32];
 
@@ -343,5 +343,6 @@ Test(encap, depth_limit)
 	rig_run(r, 0);
 	cr_expect_eq(r->n_sent, 1);
 	cr_expect_eq(rig_drops(r, SL_DROP_NESTING), 2);
+	cr_expect_eq(atomic_load(&s.s->send_counter), 1, "given up before anything was sealed");
 	finish(r);
 }
