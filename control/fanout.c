@@ -10,11 +10,24 @@
 #define FANOUT_FLAGS_SHIFT 16
 
 static _Atomic bool plain;
+static int sockets[SL_FANOUT_SOCKETS];
+static unsigned n_sockets;
 
 void
 sl_fanout_plain(bool on)
 {
+	if (on)
+		n_sockets = 0;
 	atomic_store(&plain, on);
+}
+
+unsigned
+sl_fanout_sockets(int *fds, unsigned max)
+{
+	unsigned n = n_sockets < max ? n_sockets : max;
+
+	memcpy(fds, sockets, n * sizeof(*fds));
+	return n;
 }
 
 int
@@ -22,6 +35,8 @@ setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	unsigned fanout;
 
+	if (level == SOL_PACKET && name == PACKET_RX_RING && atomic_load(&plain) && n_sockets < SL_FANOUT_SOCKETS)
+		sockets[n_sockets++] = fd;
 	if (level == SOL_PACKET && name == PACKET_FANOUT && len == sizeof(fanout) && atomic_load(&plain)) {
 		memcpy(&fanout, value, sizeof(fanout));
 		fanout &= ~((unsigned)(PACKET_FANOUT_FLAG_DEFRAG | PACKET_FANOUT_FLAG_ROLLOVER) << FANOUT_FLAGS_SHIFT);

@@ -11,4 +11,12 @@
 
 #include <stdbool.h>
 
+#define SL_FANOUT_SOCKETS 64 /* of one device that are remembered */
+
 void sl_fanout_plain(bool on);
+
+/*
+ * The packet sockets that were given a receive ring since it was last turned on, in that order, which is that of the
+ * device's receive queues: a sleeping worker waits on them. Returns how many; they belong to the device.
+ */
+unsigned sl_fanout_sockets(int *fds, unsigned max);

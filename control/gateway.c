@@ -152,6 +152,8 @@ create_events(struct sl_gateway *gw)
 	if (gw->epoll_fd < 0 || gw->signal_fd < 0)
 		return -errno;
 	rc = watch(gw, gw->signal_fd);
+	if (rc == 0)
+		rc = watch(gw, gw->dp->control.fd);
 	return rc ? rc : watch(gw, sl_resolver_fd(gw->resolver));
 }
 
@@ -317,8 +319,10 @@ join_workers(struct sl_gateway *gw)
 {
 	if (!gw->workers_running)
 		return;
-	for (unsigned w = 0; w < gw->cores.n_workers; w++)
+	for (unsigned w = 0; w < gw->cores.n_workers; w++) {
 		atomic_store(&gw->polls[w].stop, true);
+		sl_waker_wake(&gw->polls[w].worker->waker);
+	}
 	for (unsigned w = 0; w < gw->cores.n_workers; w++)
 		rte_eal_wait_lcore(sl_eal_worker_lcore(w));
 }

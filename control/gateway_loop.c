@@ -23,11 +23,12 @@
 #define EVENTS            32
 
 /*
- * Workers cannot wake control (a syscall is no part of the packet path), so it looks at their rings at least this often.
- * Half of the millisecond within which the gateway reacts.
+ * A worker wakes control with its first packet after a sleep, but not while it is busy (a system call is no part of the
+ * packet path). So control looks at its rings this often while any worker is awake, and sleeps long when all sleep.
  */
-#define SLEEP_MAX_NS (500 * SL_NSEC_PER_USEC)
-#define SLEEP_MIN_NS (50 * SL_NSEC_PER_USEC)
+#define SLEEP_MAX_NS  (500 * SL_NSEC_PER_USEC)
+#define SLEEP_MIN_NS  (50 * SL_NSEC_PER_USEC)
+#define SLEEP_LONG_NS (100 * SL_NSEC_PER_MSEC)
 
 static bool
 take_facts(struct sl_gateway *gw)
@@ -169,6 +170,8 @@ wait_events(struct sl_gateway *gw, uint64_t most)
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.fd == gw->signal_fd)
 			take_signal(gw);
+		else if (events[i].data.fd == gw->dp->control.fd)
+			continue; /* it has done its work */
 		else if (events[i].data.fd == sl_reload_fd(gw->reload))
 			sl_reload_event(gw->reload);
 		else if (events[i].data.fd == sl_resolver_fd(gw->resolver))
@@ -191,6 +194,36 @@ sleep_time(const struct sl_gateway *gw, uint64_t longest)
 	return RTE_MIN(next - gw->now, longest);
 }
 
+static bool
+all_workers_sleep(const struct sl_gateway *gw)
+{
+	for (unsigned w = 0; w < gw->dp->n_workers; w++) {
+		if (!atomic_load_explicit(&gw->dp->workers[w]->waker.asleep, memory_order_relaxed))
+			return false;
+	}
+	return true;
+}
+
+/* Whether workers left something between the last turn and their falling asleep. */
+static bool
+anything_left(const struct sl_gateway *gw)
+{
+	bool left = !rte_ring_empty(gw->dp->to_control) || !rte_ring_empty(gw->dp->misses) || gw->dp->reclaim->pending > 0;
+
+	for (unsigned i = 0; i < gw->n_wg_ifs && !left; i++)
+		left = !rte_ring_empty(gw->wg_ifs[i]->handshakes);
+	return left || sl_peers_any_facts(&gw->dp->peers);
+}
+
+/* How long control may sleep at most; it has said that it dozes. */
+static uint64_t
+longest_sleep(const struct sl_gateway *gw, uint64_t longest)
+{
+	if (longest < SLEEP_MAX_NS || !all_workers_sleep(gw))
+		return longest;
+	return anything_left(gw) ? 0 : SLEEP_LONG_NS;
+}
+
 void
 sl_gateway_run(struct sl_gateway *gw)
 {
@@ -201,7 +234,13 @@ sl_gateway_run(struct sl_gateway *gw)
 
 		gw->now = sl_clock_boot_ns();
 		busy = sl_gateway_turn(gw);
-		busy |= wait_events(gw, busy ? 0 : sleep_time(gw, longest));
+		if (!busy) {
+			sl_waker_doze(&gw->dp->control);
+			busy = wait_events(gw, sleep_time(gw, longest_sleep(gw, longest)));
+			sl_waker_rise(&gw->dp->control);
+		} else {
+			wait_events(gw, 0);
+		}
 		longest = busy ? SLEEP_MIN_NS : RTE_MIN(longest * 2, SLEEP_MAX_NS);
 	}
 }

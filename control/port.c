@@ -86,6 +86,7 @@ probe(struct sl_open_port *p, const struct sl_config_port *config, const char *d
 	sl_fanout_plain(true);
 	err = rte_dev_probe(devargs);
 	sl_fanout_plain(false);
+	p->queues.n_rx_fds = (uint16_t)sl_fanout_sockets(p->queues.rx_fds, SL_WORKERS_MAX);
 	p->probed = err == 0;
 	return p->probed ||
 		fail(p, config->device, "DPDK cannot open it: %s; %s", rte_strerror(-err),

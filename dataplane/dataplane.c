@@ -88,7 +88,9 @@ sl_dataplane_create(struct sl_dataplane **out, const struct sl_dataplane_config 
 	if (!dp)
 		return -ENOMEM;
 	dp->n_workers = cfg->workers;
-	err = create_tables(dp, cfg);
+	err = sl_waker_init(&dp->control);
+	if (!err)
+		err = create_tables(dp, cfg);
 	if (!err)
 		err = create_pools(dp, cfg);
 	if (!err)
@@ -134,6 +136,7 @@ sl_dataplane_destroy(struct sl_dataplane *dp)
 	if (dp->peers.slots)
 		sl_peers_fini(&dp->peers);
 	free_ring(dp->to_control);
+	sl_waker_fini(&dp->control);
 	rte_ring_free(dp->misses);
 	rte_mempool_free(dp->jumbo);
 	rte_mempool_free(dp->pool);
@@ -166,5 +169,10 @@ sl_dataplane_clear_if(struct sl_dataplane *dp, uint16_t id)
 bool
 sl_dataplane_command(struct sl_dataplane *dp, uint16_t worker, const struct sl_command *cmd)
 {
-	return rte_ring_sp_enqueue_elem(dp->workers[worker]->commands, (void *)(uintptr_t)cmd, sizeof(*cmd)) == 0;
+	struct sl_worker *w = dp->workers[worker];
+
+	if (rte_ring_sp_enqueue_elem(w->commands, (void *)(uintptr_t)cmd, sizeof(*cmd)) != 0)
+		return false;
+	sl_waker_wake(&w->waker);
+	return true;
 }

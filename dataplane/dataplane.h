@@ -19,6 +19,7 @@
 #include "dataplane/peer.h"
 #include "dataplane/route.h"
 #include "dataplane/session.h"
+#include "dataplane/waker.h"
 
 #define SL_WORKERS_MAX 64
 
@@ -68,6 +69,7 @@ struct sl_dataplane {
 	struct sl_session_table sessions;
 
 	struct rte_ring *to_control; /* class 2: mbufs with sl_packet.punt; many producers, control consumes */
+	struct sl_waker control; /* workers that have slept wake control with it */
 	struct rte_ring *misses;     /* struct sl_neighbour_miss; many producers, control consumes */
 	struct sl_worker *workers[SL_WORKERS_MAX];
 	uint16_t n_workers;
@@ -102,5 +104,5 @@ sl_dataplane_if(const struct sl_dataplane *dp, uint16_t id)
 void sl_dataplane_set_if(struct sl_dataplane *dp, struct sl_if *ifp);
 void sl_dataplane_clear_if(struct sl_dataplane *dp, uint16_t id);
 
-/* Control: queues a command to a worker. False where the ring is full: the packet stays the caller's. */
+/* Control: queues a command to a worker and wakes it. False where the ring is full: the packet stays the caller's. */
 bool sl_dataplane_command(struct sl_dataplane *dp, uint16_t worker, const struct sl_command *cmd);

@@ -155,6 +155,15 @@ sl_peers_take_facts(struct sl_peers *p, uint32_t *cursor, uint32_t *slots, uint3
 	return t.n;
 }
 
+bool
+sl_peers_any_facts(const struct sl_peers *p)
+{
+	for (uint32_t i = 0; i < summary_words(p); i++)
+		if (atomic_load_explicit(&p->dirty.summary[i], memory_order_relaxed) != 0)
+			return true;
+	return false;
+}
+
 /* --- endpoint --- */
 
 #define OUTER_WORDS (sizeof(struct sl_outer) / sizeof(uint64_t))

@@ -111,6 +111,9 @@ sl_peer_raise(struct sl_peers *p, uint32_t slot, uint32_t facts)
  */
 unsigned sl_peers_take_facts(struct sl_peers *p, uint32_t *cursor, uint32_t *slots, uint32_t *facts, unsigned n);
 
+/* Whether any peer has facts that were not taken. */
+bool sl_peers_any_facts(const struct sl_peers *p);
+
 /* Any thread: copies the endpoint record; never a torn one. */
 void sl_peer_outer_read(const struct sl_peer *peer, struct sl_outer *out);
 /*

@@ -1,6 +1,9 @@
 #include "dataplane/poll.h"
 
+#include <stdlib.h>
+#include <sys/poll.h> /* <poll.h> would be this room's */
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include <rte_cycles.h>
@@ -32,15 +35,71 @@ sl_poll_once(struct sl_poll *p, uint64_t now)
 	return any;
 }
 
-static void
-sleep_ns(struct sl_poll *p, uint64_t ns)
-{
-	struct rte_rcu_qsbr *rcu = p->worker->dp->rcu;
-	const struct timespec ts = {.tv_nsec = (long)ns};
+/* What a sleeping worker waits for. */
+struct bed {
+	struct pollfd *fds; /* of the queues, and last control's */
+	nfds_t n;           /* 0: some queue has none, so it sleeps by the clock */
+};
 
-	rte_rcu_qsbr_thread_offline(rcu, p->worker->index);
-	nanosleep(&ts, NULL);
-	rte_rcu_qsbr_thread_online(rcu, p->worker->index);
+static void
+make_bed(const struct sl_poll *p, struct bed *bed)
+{
+	const struct sl_port_worker *pw = p->port;
+
+	*bed = (struct bed){0};
+	/* packets that other workers hand over come without a sign */
+	for (uint32_t i = 0; i < pw->n_rx; i++)
+		if (pw->rx[i].fd < 0 || pw->n_handoffs > 0)
+			return;
+	bed->fds = calloc(pw->n_rx + 1, sizeof(*bed->fds));
+	if (!bed->fds)
+		return;
+	for (uint32_t i = 0; i < pw->n_rx; i++)
+		bed->fds[i] = (struct pollfd){.fd = pw->rx[i].fd, .events = POLLIN};
+	bed->fds[pw->n_rx] = (struct pollfd){.fd = p->worker->waker.fd, .events = POLLIN};
+	bed->n = pw->n_rx + 1;
+}
+
+/* An interface that goes down leaves an error in its socket, which would end every wait at once. */
+static void
+clear_errors(const struct bed *bed)
+{
+	const struct timespec pause = {.tv_nsec = SL_POLL_SLEEP_MAX_NS};
+	bool any = false;
+
+	for (nfds_t i = 0; i < bed->n; i++) {
+		socklen_t len = sizeof(int);
+		int err;
+
+		if (!(bed->fds[i].revents & (POLLERR | POLLHUP | POLLNVAL)))
+			continue;
+		any = true;
+		getsockopt(bed->fds[i].fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	}
+	if (any)
+		nanosleep(&pause, NULL);
+}
+
+static void
+sleep_ns(struct sl_poll *p, const struct bed *bed, uint64_t ns)
+{
+	struct sl_worker *w = p->worker;
+	struct rte_rcu_qsbr *rcu = w->dp->rcu;
+	struct timespec ts = {.tv_nsec = (long)ns};
+
+	sl_waker_doze(&w->waker);
+	rte_rcu_qsbr_thread_offline(rcu, w->index);
+	if (!rte_ring_empty(w->commands) || atomic_load_explicit(&p->stop, memory_order_relaxed)) {
+		/* control has been quicker */
+	} else if (bed->n == 0) {
+		nanosleep(&ts, NULL);
+	} else {
+		ts.tv_nsec = atomic_load_explicit(&w->stats.queued, memory_order_relaxed) ? SL_POLL_TEND_NS : SL_POLL_WAIT_NS;
+		if (ppoll(bed->fds, bed->n, &ts, NULL) > 0)
+			clear_errors(bed);
+	}
+	rte_rcu_qsbr_thread_online(rcu, w->index);
+	sl_waker_rise(&w->waker);
 }
 
 /* Length of the next sleep of a worker that has been idle for some ns; 0: not yet. */
@@ -60,19 +119,28 @@ loop(struct sl_poll *p)
 	struct sl_clock_reader clock = {.clock = p->clock};
 	struct sl_worker_stats *stats = &p->worker->stats;
 	uint64_t idle_since = 0, sleep = 0, turn = rte_rdtsc();
+	bool slept = false;
+	struct bed bed;
+
+	make_bed(p, &bed);
 
 	while (!atomic_load_explicit(&p->stop, memory_order_relaxed)) {
 		uint64_t now = sl_clock_reader_now(&clock), end;
 		bool any = sl_poll_once(p, now);
 
 		if (any) {
+			if (slept)
+				sl_waker_wake(&p->worker->dp->control);
+			slept = false;
 			idle_since = sleep = 0;
 		} else if (idle_since == 0) {
 			idle_since = now;
 		} else if (atomic_load_explicit(&p->adaptive, memory_order_relaxed)) {
 			sleep = sleep_length(now - idle_since, sleep);
-			if (sleep)
-				sleep_ns(p, sleep);
+			if (sleep) {
+				sleep_ns(p, &bed, sleep);
+				slept = true;
+			}
 		}
 		if (!any)
 			rte_pause();
@@ -80,6 +148,7 @@ loop(struct sl_poll *p)
 		sl_count(any ? &stats->busy_cycles : &stats->idle_cycles, end - turn);
 		turn = end;
 	}
+	free(bed.fds);
 }
 
 int

@@ -4,10 +4,12 @@
  * rte_eal_remote_launch(sl_poll_main, poll, lcore)) until control sets `stop`.
  * Control fills the object, owns it, and frees it after the core was joined.
  *
- * Idle: with `adaptive` a worker that found nothing spins for a moment, then
- * sleeps in steps that grow to SL_POLL_SLEEP_MAX_NS, later to SL_POLL_DEEP_NS,
- * and is fully awake again with the first packet. It is offline for RCU while
- * it sleeps, so control never waits for a sleeper.
+ * Idle: with `adaptive` a worker that found nothing spins for a moment and then
+ * sleeps. Where every queue it polls has a descriptor, it sleeps until one is
+ * readable or control has a command; else in steps that grow to
+ * SL_POLL_SLEEP_MAX_NS, later to SL_POLL_DEEP_NS. It is offline for RCU while
+ * it sleeps, so control never waits for a sleeper, and it wakes control with
+ * the first packet after a sleep.
  */
 #pragma once
 
@@ -23,6 +25,8 @@
 #define SL_POLL_SLEEP_MAX_NS UINT64_C(500000)
 #define SL_POLL_DEEP_NS      UINT64_C(750000)    /* a sleep of a worker that has been idle for long … */
 #define SL_POLL_DEEP_AFTER   UINT64_C(100000000) /* … which begins here */
+#define SL_POLL_WAIT_NS      UINT64_C(100000000) /* the longest sleep on descriptors … */
+#define SL_POLL_TEND_NS      UINT64_C(1000000)   /* … and while packets wait here that time may end */
 #define SL_POLL_BURSTS       4 /* bursts between two passes of the worker */
 
 struct sl_poll {

@@ -69,7 +69,8 @@ share_rx(struct sl_ports *ports)
 		for (uint16_t q = 0; q < port->n_rx; q++) {
 			struct sl_port_worker *pw = ports->workers[(p + q) % ports->n_workers];
 
-			pw->rx[pw->n_rx++] = (struct sl_port_rx){port->port, q, port->l3_if};
+			pw->rx[pw->n_rx++] = (struct sl_port_rx){
+				port->port, q, port->l3_if, q < port->n_rx_fds ? port->rx_fds[q] : -1};
 		}
 	}
 }

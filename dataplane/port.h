@@ -31,10 +31,14 @@ struct sl_port {
 	uint16_t port;  /* DPDK port id */
 	uint16_t l3_if; /* L3 interface id that its packets come in on */
 	uint16_t n_rx, n_tx; /* queues, at least 1 each */
+	/* By receive queue: a descriptor that polls readable while packets wait. Only the first n_rx_fds queues have one. */
+	int rx_fds[SL_WORKERS_MAX];
+	uint16_t n_rx_fds;
 };
 
 struct sl_port_rx {
 	uint16_t port, queue, l3_if;
+	int fd; /* -1: none, packets are only found by looking */
 };
 
 /* A transmit queue's ring for packets of other workers, at the worker that owns the queue. */

@@ -73,6 +73,8 @@ create_parts(struct sl_worker *w, const struct sl_worker_config *cfg)
 
 	if (!err)
 		err = create_commands(w, cfg->socket);
+	if (!err)
+		err = sl_waker_init(&w->waker);
 	if (err)
 		return err;
 	w->aead = sl_aead_create(cfg->simd);
@@ -99,6 +101,7 @@ sl_worker_create(struct sl_dataplane *dp, uint16_t index, const struct sl_worker
 		return -ENOMEM;
 	w->dp = dp;
 	w->index = index;
+	w->waker.fd = -1;
 	w->tx = cfg->tx;
 	w->tx_ctx = cfg->tx_ctx;
 	err = create_parts(w, cfg);
@@ -141,6 +144,7 @@ sl_worker_destroy(struct sl_worker *w)
 	sl_outer_paths_destroy(w->paths);
 	sl_aead_destroy(w->aead);
 	free_commands(w->commands);
+	sl_waker_fini(&w->waker);
 	for (unsigned i = 0; i < SL_STAGE_COUNT; i++)
 		free_vector(w->stages[i]);
 	free_vector(w->spare);

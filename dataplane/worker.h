@@ -101,6 +101,7 @@ struct sl_worker {
 	struct sl_icmp_limit *icmp_limit;
 	struct sl_outer_paths *paths;
 	struct rte_ring *commands;
+	struct sl_waker waker; /* control wakes a sleeping worker with it */
 	sl_worker_tx_fn tx;
 	void *tx_ctx;
 	uint64_t housekeeping_at; /* ns */
