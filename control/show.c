@@ -43,6 +43,8 @@ sl_show_gateway(struct sl_gateway *gw)
 	set_text(o, "version", SL_VERSION);
 	set_text(o, "config", gw->config_path);
 	set_int(o, "uptime", gw->now - gw->started);
+	set_int(o, "sessions", gw->dp->sessions.reserved);
+	set_int(o, "reclaim-pending", gw->dp->reclaim->pending);
 	return o;
 }
 
