@@ -22,6 +22,7 @@
 #define BACKLOG         128
 #define CONNECTIONS_MAX 256
 #define ACCEPT_BUDGET   16
+#define BIND_TRIES      3
 
 struct listener {
 	struct listener *next;
@@ -76,6 +77,20 @@ bind_socket(const struct sockaddr_un *addr)
 	return rc;
 }
 
+/* The same in a folder that is made where it is not there. A gateway that stops may take it away in between: once more. */
+static int
+bind_in(const char *dir, const struct sockaddr_un *addr)
+{
+	int rc = -ENOENT;
+
+	for (unsigned i = 0; i < BIND_TRIES && rc == -ENOENT; i++) {
+		if (mkdir(dir, S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH) != 0 && errno != EEXIST)
+			return -errno;
+		rc = bind_socket(addr);
+	}
+	return rc;
+}
+
 static int
 watch(struct sl_api *api, int op, int fd, uint32_t events)
 {
@@ -95,12 +110,10 @@ listen_at(struct sl_api *api, const char *dir, const char *name, struct sl_gatew
 	l->gi = gi;
 	l->addr.sun_family = AF_UNIX;
 	n = snprintf(l->addr.sun_path, sizeof(l->addr.sun_path), "%s/%s.sock", dir, name);
-	if (mkdir(dir, S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH) != 0 && errno != EEXIST)
-		rc = -errno;
-	else if (n < 0 || (size_t)n >= sizeof(l->addr.sun_path))
+	if (n < 0 || (size_t)n >= sizeof(l->addr.sun_path))
 		rc = -ENAMETOOLONG;
 	else
-		rc = bind_socket(&l->addr);
+		rc = bind_in(dir, &l->addr);
 	if (rc < 0) {
 		free(l);
 		return rc;
@@ -207,6 +220,7 @@ sl_api_destroy(struct sl_api *api)
 		return;
 	conns_reap(api, NULL, true);
 	listeners_close(api, NULL, true);
+	rmdir(CLIENT_DIR); /* unless another gateway's socket is in it */
 	free(api);
 }
 
