@@ -112,7 +112,7 @@ Test(proto_handshake, p20_closer_than_20_ms)
 }
 
 /* All of one batch: each is judged after those before it. */
-Test(proto_handshake, batch)
+Test(proto_handshake, p19_a_batch_is_judged_in_order)
 {
 	struct sl_msg_initiation m[3];
 	struct sl_proto_msg msgs[SL_PROTO_BATCH + 8];
@@ -181,7 +181,7 @@ Test(proto_handshake, response_to_a_superseded_initiation)
 	cr_assert(sim_connected(&sim));
 }
 
-Test(proto_handshake, a_response_counts_once)
+Test(proto_handshake, p21_a_response_counts_once)
 {
 	struct sl_msg_response r;
 
