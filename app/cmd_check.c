@@ -1,8 +1,9 @@
 /* sluice check: a configuration, without touching a device. */
-#include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "app/commands.h"
+#include "app/options.h"
 #include "app/usage.h"
 #include "control/config.h"
 
@@ -16,13 +17,6 @@ static const char help[] =
 	"  -c, --config FILE  the configuration, see sluice.yaml(5)\n"
 	"  -h, --help         this text\n"
 	"  -V, --version      the version\n";
-
-static const struct option options[] = {
-	{"config", required_argument, NULL, 'c'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
-};
 
 static int
 check(const char *path)
@@ -44,25 +38,14 @@ check(const char *path)
 int
 sl_cmd_check(int argc, char **argv)
 {
-	const char *path = NULL;
-	int opt;
+	struct sl_options options;
+	int code;
 
-	while ((opt = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
-		switch (opt) {
-		case 'c':
-			path = optarg;
-			break;
-		case 'h':
-			return sl_print_help(help);
-		case 'V':
-			return sl_print_version();
-		default:
-			return SL_EXIT_USAGE;
-		}
-	}
+	if (!sl_parse_options(argc, argv, "c", help, &options, &code))
+		return code;
 	if (optind < argc)
 		return sl_usage_error("check", "takes no argument `%s`", argv[optind]);
-	if (path == NULL)
+	if (options.config == NULL)
 		return sl_usage_error("check", "needs -c FILE");
-	return check(path);
+	return check(options.config);
 }

@@ -1,39 +1,29 @@
 /* sluice genkey, genpsk, pubkey: the text formats of `wg`. */
-#include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/commands.h"
+#include "app/options.h"
 #include "app/usage.h"
 #include "crypto/base64.h"
 #include "crypto/random.h"
 #include "crypto/wipe.h"
 #include "crypto/x25519.h"
 
-static const struct option options[] = {
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
-};
-
 /* -h and -V, which is all these commands take. True where the command goes on; else *code is the exit code. */
 static bool
 parse(int argc, char **argv, const char *help, int *code)
 {
-	int opt = getopt_long(argc, argv, "hV", options, NULL);
+	struct sl_options options;
 
-	if (opt == 'h')
-		*code = sl_print_help(help);
-	else if (opt == 'V')
-		*code = sl_print_version();
-	else if (opt != -1)
-		*code = SL_EXIT_USAGE; /* getopt has told */
-	else if (optind < argc)
-		*code = sl_usage_error(argv[0], "takes no argument `%s`", argv[optind]);
-	else
+	if (!sl_parse_options(argc, argv, "", help, &options, code))
+		return false;
+	if (optind == argc)
 		return true;
+	*code = sl_usage_error(argv[0], "takes no argument `%s`", argv[optind]);
 	return false;
 }
 

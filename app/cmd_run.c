@@ -1,13 +1,14 @@
 /* sluice run: the gateway in the foreground. */
-#include <getopt.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 
 #include "app/commands.h"
+#include "app/options.h"
 #include "app/usage.h"
 #include "control/gateway.h"
 #include "control/log.h"
@@ -23,14 +24,6 @@ static const char help[] =
 	"  -v, --verbose      log more\n"
 	"  -h, --help         this text\n"
 	"  -V, --version      the version\n";
-
-static const struct option options[] = {
-	{"config", required_argument, NULL, 'c'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
-};
 
 /* The checked description and its cores, or NULL with everything that is wrong on stderr. */
 static struct sl_config *
@@ -87,29 +80,17 @@ run(const char *path)
 int
 sl_cmd_run(int argc, char **argv)
 {
-	const char *path = NULL;
-	int opt;
+	struct sl_options options;
+	int code;
 
-	sl_log_init();
-	while ((opt = getopt_long(argc, argv, "c:vhV", options, NULL)) != -1) {
-		switch (opt) {
-		case 'c':
-			path = optarg;
-			break;
-		case 'v':
-			sl_log_set_level(SL_LOG_DEBUG);
-			break;
-		case 'h':
-			return sl_print_help(help);
-		case 'V':
-			return sl_print_version();
-		default:
-			return SL_EXIT_USAGE;
-		}
-	}
+	if (!sl_parse_options(argc, argv, "cv", help, &options, &code))
+		return code;
 	if (optind < argc)
 		return sl_usage_error("run", "takes no argument `%s`", argv[optind]);
-	if (path == NULL)
+	if (options.config == NULL)
 		return sl_usage_error("run", "needs -c FILE");
-	return run(path);
+	sl_log_init();
+	if (options.verbose)
+		sl_log_set_level(SL_LOG_DEBUG);
+	return run(options.config);
 }

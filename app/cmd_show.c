@@ -1,12 +1,13 @@
 /* sluice show: state and counters of a running gateway. */
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/client.h"
 #include "app/commands.h"
+#include "app/options.h"
 #include "app/show_text.h"
 #include "app/usage.h"
 
@@ -30,14 +31,6 @@ static const char help[] =
 	"  -n, --name NAME  the gateway; by default the only one that runs\n"
 	"  -h, --help       this text\n"
 	"  -V, --version    the version\n";
-
-static const struct option options[] = {
-	{"json", no_argument, NULL, 'j'},
-	{"name", required_argument, NULL, 'n'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
-};
 
 static const char *const whats[] = {
 	"interface", "peers", "ports", "routes", "workers", "drops", "stages", "all"};
@@ -80,28 +73,14 @@ print(const char *answer, size_t len, bool as_json)
 int
 sl_cmd_show(int argc, char **argv)
 {
-	const char *name = NULL, *what = "wg";
-	bool as_json = false;
+	struct sl_options options;
+	const char *what = "wg";
 	char request[64], *answer;
 	size_t len;
-	int opt, code;
+	int code;
 
-	while ((opt = getopt_long(argc, argv, "jn:hV", options, NULL)) != -1) {
-		switch (opt) {
-		case 'j':
-			as_json = true;
-			break;
-		case 'n':
-			name = optarg;
-			break;
-		case 'h':
-			return sl_print_help(help);
-		case 'V':
-			return sl_print_version();
-		default:
-			return SL_EXIT_USAGE;
-		}
-	}
+	if (!sl_parse_options(argc, argv, "jn", help, &options, &code))
+		return code;
 	if (optind < argc) {
 		what = argv[optind++];
 		if (!is_what(what))
@@ -110,10 +89,10 @@ sl_cmd_show(int argc, char **argv)
 	if (optind < argc)
 		return sl_usage_error("show", "takes one WHAT, not also `%s`", argv[optind]);
 	snprintf(request, sizeof(request), "show %s", what);
-	answer = sl_client_ask("show", name, request, &len);
+	answer = sl_client_ask("show", options.name, request, &len);
 	if (answer == NULL)
 		return SL_EXIT_FAILED;
-	code = print(answer, len, as_json);
+	code = print(answer, len, options.json);
 	free(answer);
 	return code;
 }

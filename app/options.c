@@ -1,0 +1,75 @@
+#include "app/options.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#include "app/commands.h"
+#include "app/usage.h"
+
+#define LETTERS 16
+
+static const struct option known[] = {
+	{"config", required_argument, NULL, 'c'},
+	{"name", required_argument, NULL, 'n'},
+	{"json", no_argument, NULL, 'j'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+};
+
+#define KNOWN (sizeof(known) / sizeof(known[0]))
+
+/* Fills getopt's two tables with what this command accepts. */
+static void
+select_options(const char *accepted, struct option longs[static KNOWN + 1], char letters[static LETTERS])
+{
+	size_t n = 0, at = 0;
+
+	for (size_t i = 0; i < KNOWN; i++) {
+		if (known[i].val != 'h' && known[i].val != 'V' && strchr(accepted, known[i].val) == NULL)
+			continue;
+		longs[n++] = known[i];
+		letters[at++] = (char)known[i].val;
+		if (known[i].has_arg == required_argument)
+			letters[at++] = ':';
+	}
+	longs[n] = (struct option){0};
+	letters[at] = '\0';
+}
+
+bool
+sl_parse_options(int argc, char **argv, const char *accepted, const char *help, struct sl_options *options, int *code)
+{
+	struct option longs[KNOWN + 1];
+	char letters[LETTERS];
+	int opt;
+
+	*options = (struct sl_options){0};
+	select_options(accepted, longs, letters);
+	while ((opt = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		switch (opt) {
+		case 'c':
+			options->config = optarg;
+			break;
+		case 'n':
+			options->name = optarg;
+			break;
+		case 'j':
+			options->json = true;
+			break;
+		case 'v':
+			options->verbose = true;
+			break;
+		case 'h':
+			*code = sl_print_help(help);
+			return false;
+		case 'V':
+			*code = sl_print_version();
+			return false;
+		default:
+			*code = SL_EXIT_USAGE; /* getopt has said why */
+			return false;
+		}
+	}
+	return true;
+}
