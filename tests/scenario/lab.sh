@@ -458,7 +458,7 @@ pings_all() {
 }
 
 listening_on() {
-	on "$1" ss -Hltn "sport = :$2" | grep -q .
+	[ -n "$(on "$1" ss -Hltn "sport = :$2")" ]
 }
 
 # iperf CLIENT SERVER ADDRESS WORDS...: one run of iperf3; prints its JSON.
