@@ -134,7 +134,7 @@ Test(proto_handshake, p19_a_batch_is_judged_in_order)
 }
 
 /* Each side takes the other's and gives up its own; the jitter of the next try decides, if need be several times. */
-Test(proto_handshake, simultaneous_initiations_converge)
+Test(proto_handshake, bug_simultaneous_initiations_converge)
 {
 	static const unsigned delays[] = {0, 1, 5, 20, 50};
 
@@ -152,7 +152,7 @@ Test(proto_handshake, simultaneous_initiations_converge)
 }
 
 /* Persistent keepalives of both sides, on a session that has expired, at the same moment (section 9). */
-Test(proto_handshake, both_keepalives_at_once)
+Test(proto_handshake, bug_duelling_keepalives_on_an_expired_session)
 {
 	sl_proto_peer_set_keepalive(a->peer, 10, sim.now);
 	sl_proto_peer_set_keepalive(b->peer, 10, sim.now);
@@ -161,7 +161,7 @@ Test(proto_handshake, both_keepalives_at_once)
 	cr_assert_leq(sl_proto_if_counters(a->ifp)->initiations_sent + sl_proto_if_counters(b->ifp)->initiations_sent, 60);
 }
 
-Test(proto_handshake, response_to_a_superseded_initiation)
+Test(proto_handshake, bug_superseded_initiation_is_not_completed)
 {
 	struct sl_msg_initiation m[1];
 	struct sl_msg_response r;

@@ -110,7 +110,7 @@ Test(proto_interface, p43_a_peer_with_our_new_key_goes)
 	a->peer = NULL;
 }
 
-Test(proto_interface, no_key_no_word)
+Test(proto_interface, p43_no_key_no_word)
 {
 	static const uint8_t no_key[SL_KEY_LEN];
 

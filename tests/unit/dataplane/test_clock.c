@@ -46,7 +46,7 @@ Test(clock, calibration_follows_drift)
 	cr_expect(NEAR(sl_clock_read_at(&c, 1061 * HZ + 61 * HZ / 10000), 561 * SEC, 5000), "the rate was learned");
 }
 
-Test(clock, a_suspend_brings_it_to_the_present_at_its_old_rate)
+Test(clock, p35_a_suspend_brings_it_to_the_present_at_its_old_rate)
 {
 	struct sl_clock c = made(1000 * HZ, 500 * SEC);
 

@@ -68,7 +68,7 @@ take_facts(struct rig *r, uint32_t peer)
 	return got;
 }
 
-Test(decap, inner_packets_and_their_sources)
+Test(decap, p40_inner_packets_and_their_sources)
 {
 	static const struct {
 		const char *what;
@@ -112,7 +112,7 @@ Test(decap, inner_packets_and_their_sources)
 }
 
 /* Every truncation of an inner packet, padded to 16 by the sender, and plaintexts that are no packets. */
-Test(decap, bad_inner)
+Test(decap, p40_bad_inner)
 {
 	static const uint8_t firsts[] = {0x00, 0x10, 0x45, 0x44, 0x4f, 0x60, 0x75, 0xf0};
 	struct rig *r = rig_with_peer();
@@ -169,7 +169,7 @@ Test(decap, p26_replays)
 	rig_destroy(r);
 }
 
-Test(decap, roaming)
+Test(decap, p41_roaming)
 {
 	static const struct {
 		const char *what;
@@ -211,7 +211,7 @@ Test(decap, roaming)
 	rig_destroy(r);
 }
 
-Test(decap, facts)
+Test(decap, p28_facts)
 {
 	static const struct {
 		const char *what;
@@ -252,7 +252,7 @@ Test(decap, facts)
 }
 
 /* Outer congestion mark × inner mark, both families of both. */
-Test(decap, ecn)
+Test(decap, p39_ecn_comes_in)
 {
 	struct rig *r = rig_with_peer();
 	struct rig_session s = rig_session(r, PEER, false, true);

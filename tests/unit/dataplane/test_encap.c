@@ -14,7 +14,7 @@ length_of(const uint8_t *plain)
 	return (unsigned)plain[2] << 8 | plain[3];
 }
 
-Test(encap, without_a_session_it_waits_and_control_is_told)
+Test(encap, p36_without_a_session_it_waits_and_control_is_told)
 {
 	struct rig *r = tunnel(1, ENDPOINT4);
 	struct rig_session s;
@@ -79,7 +79,7 @@ Test(encap, p24_sessions_that_may_not_be_used)
 	finish(r);
 }
 
-Test(encap, rekey_on_send)
+Test(encap, p27_rekey_on_send)
 {
 	static const struct {
 		bool initiator;
@@ -108,7 +108,7 @@ Test(encap, rekey_on_send)
 	}
 }
 
-Test(encap, peers_that_cannot_be_reached)
+Test(encap, p36_peers_that_cannot_be_reached)
 {
 	struct rig *r = tunnel(1, NULL);
 	struct rig_session s = rig_session(r, PEER, true, true);

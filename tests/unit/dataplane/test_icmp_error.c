@@ -37,7 +37,7 @@ icmp6_sum(const uint8_t *p, size_t len)
 		p + 40, len - 40));
 }
 
-Test(icmp_error, kinds)
+Test(icmp_error, p36_kinds)
 {
 	static const struct {
 		enum sl_icmp_kind kind;

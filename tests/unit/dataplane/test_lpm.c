@@ -319,7 +319,7 @@ Test(lpm, full_nodes)
 	free(m);
 }
 
-Test(lpm, nesting_and_moves)
+Test(lpm, p44_nesting_and_moves)
 {
 	struct sl_prefix any = prefix("0.0.0.0/0"), net = prefix("10.0.0.0/8"), host = prefix("10.1.2.3/32");
 	struct sl_ip a = ip("10.1.2.3"), b = ip("10.1.2.4"), c = ip("11.0.0.1");
@@ -359,7 +359,7 @@ Test(lpm, refuses)
 	cr_expect_eq(sl_lpm_lookup_shorter(lpm, &a, 128, NULL), 0);
 }
 
-Test(lpm, host_bits_are_ignored)
+Test(lpm, p44_host_bits_are_ignored)
 {
 	struct sl_prefix p = prefix("10.1.2.3/16"), q = prefix("10.1.9.9/16");
 	struct sl_ip a = ip("10.1.200.1");

@@ -38,7 +38,7 @@ expect_finished(const struct rig *r, unsigned i, const char *src, uint8_t tos)
 	cr_expect_eq(memcmp(fixed, p, info.total_len), 0, "checksums of packet %u", i);
 }
 
-Test(outer_route, what_control_left_open_is_filled_in)
+Test(outer_route, p39_what_control_left_open_is_filled_in)
 {
 	struct rig *r = tunnel(1, ENDPOINT4);
 	struct sl_ip_info info;

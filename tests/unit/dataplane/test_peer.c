@@ -68,7 +68,7 @@ Test(peer, no_peer_starves_another)
 		cr_assert_geq(seen[i], 1, "peer %u", i);
 }
 
-Test(peer, odd_capacities)
+Test(peer, bug_peer_counts_odd_capacities)
 {
 	static const uint32_t sizes[] = {1, 2, 63, 64, 65, 4095, 4096, 4097};
 

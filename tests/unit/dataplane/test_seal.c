@@ -47,17 +47,17 @@ every_size(const char *endpoint, unsigned outer_hdr)
 	finish(r);
 }
 
-Test(seal, every_size_is_padded_right_over_ipv4)
+Test(seal, p38_every_size_is_padded_right_over_ipv4)
 {
 	every_size(ENDPOINT4, 28);
 }
 
-Test(seal, every_size_is_padded_right_over_ipv6)
+Test(seal, p38_every_size_is_padded_right_over_ipv6)
 {
 	every_size(ENDPOINT6, 48);
 }
 
-Test(seal, padding_follows_the_inner_mtu)
+Test(seal, p38_padding_follows_the_inner_mtu)
 {
 	static const struct {
 		uint16_t mtu;
@@ -85,7 +85,7 @@ Test(seal, padding_follows_the_inner_mtu)
 }
 
 /* A packet above the MTU (it may have shrunk meanwhile) is padded by length % MTU. */
-Test(seal, padding_above_the_mtu)
+Test(seal, p38_padding_above_the_mtu)
 {
 	struct rig *r = tunnel(1, ENDPOINT4);
 	struct rig_session s = rig_session(r, PEER, true, true);
@@ -133,7 +133,7 @@ Test(seal, p2_libsodium_opens_it)
 	finish(r);
 }
 
-Test(seal, outer_headers)
+Test(seal, p39_outer_headers)
 {
 	struct rig *r = tunnel(1, ENDPOINT4);
 	struct rig_session s = rig_session(r, PEER, true, true);
@@ -166,7 +166,7 @@ Test(seal, outer_headers)
 }
 
 /* The address that the peer last hit is answered from, whatever the route would choose (protocol.md 41). */
-Test(seal, local_address_that_was_hit)
+Test(seal, p41_local_address_that_was_hit)
 {
 	struct rig *r = tunnel(1, ENDPOINT4);
 	struct rig_session s = rig_session(r, PEER, true, true);
@@ -182,7 +182,7 @@ Test(seal, local_address_that_was_hit)
 }
 
 /* Outer ECN is the inner one, except CE, which becomes ECT(0); DSCP does not leave (protocol.md 39). */
-Test(seal, ecn_goes_out)
+Test(seal, p39_ecn_goes_out)
 {
 	static const uint8_t want[4] = {0, 1, 2, 2};
 
@@ -206,7 +206,7 @@ Test(seal, ecn_goes_out)
 	}
 }
 
-Test(seal, chained_packets_become_one_buffer)
+Test(seal, bug_chained_packets_become_one_buffer)
 {
 	struct rig *r = tunnel(1, ENDPOINT4);
 	struct rig_session s = rig_session(r, PEER, true, true);
@@ -322,7 +322,7 @@ Test(seal, stamps_and_facts)
 }
 
 /* A keepalive is 32 bytes and no data; it does not start the clock of unanswered data. */
-Test(seal, keepalive)
+Test(seal, p30_keepalives_are_no_data)
 {
 	struct rig *r = tunnel(1, ENDPOINT6);
 	struct rig_session s = rig_session(r, PEER, true, true);
@@ -436,7 +436,7 @@ by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-Test(seal, two_workers_never_share_a_counter)
+Test(seal, p42_two_workers_never_share_a_counter)
 {
 	struct rig *r = tunnel(2, ENDPOINT4);
 	struct rig_session s = rig_session(r, PEER, true, true);

@@ -18,7 +18,7 @@ sent_len(const struct rig *r, unsigned i, const struct rig_session *s)
 	return (unsigned)plain[2] << 8 | plain[3];
 }
 
-Test(staged, a_peer_keeps_its_newest_packets)
+Test(staged, p37_a_peer_keeps_its_newest_packets)
 {
 	struct rig *r = tunnel(1, ENDPOINT4);
 	struct rig_session s;
@@ -39,7 +39,7 @@ Test(staged, a_peer_keeps_its_newest_packets)
 }
 
 /* 128 in all, whichever workers hold them. */
-Test(staged, the_peers_limit_counts_over_workers)
+Test(staged, p37_the_peers_limit_counts_over_workers)
 {
 	struct rig *r = tunnel(2, ENDPOINT4);
 	struct sl_worker *w0 = r->w, *w1 = r->dp->workers[1];
@@ -97,7 +97,7 @@ Test(staged, a_scan_of_idle_peers)
 	finish(r);
 }
 
-Test(staged, purge)
+Test(staged, p46_purge)
 {
 	struct rig *r = tunnel(1, ENDPOINT4);
 
@@ -338,7 +338,7 @@ Test(staged, the_number_of_neighbour_queues_is_bounded)
  * A packet that waited for a neighbour while its peer lost the session, with younger packets already waiting for
  * the next one: it takes its place before them.
  */
-Test(staged, order_over_both_waits)
+Test(staged, p42_order_over_both_waits)
 {
 	struct rig *r = tunnel(1, "203.0.113.77:4444");
 	struct rig_session s = rig_session(r, PEER, true, true);
