@@ -2,6 +2,8 @@
  * Data packets as they stand on the wire, against a second implementation (tests/unit/oracle.h): what workers send is
  * equal byte for byte, at whatever offset and alignment, and what the oracle sends is delivered (protocol.md 2, 4, 38).
  */
+#include <pthread.h>
+
 #include "tests/unit/dataplane/egress.h"
 
 #include "crypto/bytes.h"
@@ -146,5 +148,49 @@ Test(wire, p4_received_at_every_alignment)
 		rig_forget_sent(r);
 		memset(plain, 0, sizeof(plain));
 	}
+	finish(r);
+}
+
+static atomic_bool has_begun, has_ended;
+
+static void *run_worker(void *rig)
+{
+	atomic_store(&has_begun, true);
+	rig_run(rig, 0);
+	atomic_store(&has_ended, true);
+	return NULL;
+}
+
+/*
+ * Check and set are one step: while somebody else holds the session's lock nothing is judged, for as long as one looks.
+ * What two workers make of it together is test_decap.c's; a race that is rare can be missed there.
+ */
+Test(wire, p26_the_window_is_under_the_lock)
+{
+	struct rig *r = tunnel(1, ENDPOINT4);
+	struct rig_session s = rig_session(r, PEER, true, true);
+	struct oracle theirs = other_end(&s);
+	struct rig_flow outer = {.src = "198.51.100.7", .dst = "203.0.113.10", .sport = 4444, .dport = RIG_WG0_PORT};
+	uint8_t msg[ORACLE_DATA], packet[RIG_PACKET], frame[RIG_PACKET];
+	pthread_t thread;
+	uint64_t until;
+	size_t n;
+
+	oracle_seal(&theirs, 5, "", 0, msg);
+	n = rig_udp(packet, &outer, msg, sizeof(msg));
+	n = rig_ether(r, frame, RIG_WAN, NULL, RTE_ETHER_TYPE_IPV4, packet, n);
+	rig_receive(r, 0, RIG_WAN, rig_mbuf(r, RIG_WAN, frame, n, 0));
+	rte_spinlock_lock(&s.s->lock);
+	cr_assert_eq(pthread_create(&thread, NULL, run_worker, r), 0);
+	while (!atomic_load(&has_begun))
+		;
+	for (until = rte_rdtsc() + rte_get_tsc_hz() / 20; rte_rdtsc() < until && !atomic_load(&has_ended);)
+		rte_pause();
+	cr_expect_not(atomic_load(&has_ended));
+	cr_expect_eq(s.s->replay.greatest, 0);
+	rte_spinlock_unlock(&s.s->lock);
+	pthread_join(thread, NULL);
+	cr_expect_eq(s.s->replay.greatest, 5);
+	cr_expect_eq(atomic_load(&r->w->stats.delivered), 1);
 	finish(r);
 }
