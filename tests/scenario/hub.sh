@@ -115,6 +115,18 @@ hub_start() {
 	fi
 }
 
+# hub_reload: SIGHUP, and waits until the gateway has said what came of it. What it said is then in $RELOADED.
+hub_reload() {
+	local log=$LAB_DIR/hub.log before
+	before=$(wc -l <"$log")
+	kill -HUP "${LAB_PID[hub]}"
+	reload_said() {
+		RELOADED=$(tail -n "+$((before + 1))" "$log")
+		grep -qE 'reload: ([0-9]+ changes made|.* refused; |nothing was changed|.* could not be made)' <<<"$RELOADED"
+	}
+	until_true 10 reload_said || fail "SIGHUP: the gateway does not say what came of it"
+}
+
 # wireguard-go and the kernel's routing in the hub's place: what the benches compare with.
 hub_stand_in() {
 	local n
