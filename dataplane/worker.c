@@ -101,6 +101,8 @@ sl_worker_create(struct sl_dataplane *dp, uint16_t index, const struct sl_worker
 		return -ENOMEM;
 	w->dp = dp;
 	w->index = index;
+	/* Workers send to the same hosts: far apart, their packets have different identifications (RFC 6864). */
+	w->ip_id = (uint16_t)(index * ((UINT16_MAX + 1u) / dp->n_workers));
 	w->waker.fd = -1;
 	w->tx = cfg->tx;
 	w->tx_ctx = cfg->tx_ctx;

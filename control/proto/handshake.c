@@ -175,9 +175,12 @@ sl_handshake_request(struct sl_proto_peer *peer, uint64_t now)
 	hs = sl_handshake_get(peer);
 	if (!hs)
 		return;
-	hs->sends = 0;
-	if (!too_soon(peer, now))
+	/* The count is of retransmissions: an initiation that is out counts as the first of the new twenty. */
+	hs->sends = hs->retransmit_at != 0 ? 1 : 0;
+	if (!too_soon(peer, now)) {
+		hs->sends = 0;
 		send_initiation(peer, hs, now);
+	}
 }
 
 void

@@ -151,14 +151,35 @@ Test(proto_handshake, bug_simultaneous_initiations_converge)
 	}
 }
 
-/* Persistent keepalives of both sides, on a session that has expired, at the same moment (section 9). */
+/* Persistent keepalives of both sides at the same moment, on a session that lives and on one that has expired. */
 Test(proto_handshake, bug_duelling_keepalives_on_an_expired_session)
 {
-	sl_proto_peer_set_keepalive(a->peer, 10, sim.now);
-	sl_proto_peer_set_keepalive(b->peer, 10, sim.now);
-	sim_run_for(&sim, 3000 * SIM_S);
-	cr_assert(sim_connected(&sim));
-	cr_assert_leq(sl_proto_if_counters(a->ifp)->initiations_sent + sl_proto_if_counters(b->ifp)->initiations_sent, 60);
+	static const uint16_t intervals[] = {10, 200};
+
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t until = sim.now + 3000 * SIM_S;
+
+		sim.link.delay_min = sim.link.delay_max = 5 * SIM_MS;
+		sl_proto_peer_set_keepalive(a->peer, intervals[i], sim.now);
+		sl_proto_peer_set_keepalive(b->peer, intervals[i], sim.now);
+		while (sim.now < until) {
+			sim_run_for(&sim, intervals[i] * SIM_S + 1);
+			sim_run_for(&sim, 16 * SIM_S);
+			cr_assert(sim_connected(&sim), "interval %u, %lu s", intervals[i], (unsigned long)(sim.now / SIM_S));
+			if (intervals[i] == 200) { /* once more both at once, on nothing */
+				sl_proto_peer_set_keepalive(a->peer, 0, sim.now);
+				sl_proto_peer_set_keepalive(b->peer, 0, sim.now);
+				sim_run_for(&sim, 181 * SIM_S);
+				cr_assert_not(sim_connected(&sim));
+				sl_proto_peer_set_keepalive(a->peer, 200, sim.now);
+				sl_proto_peer_set_keepalive(b->peer, 200, sim.now);
+				sim_run_for(&sim, 16 * SIM_S);
+				cr_assert(sim_connected(&sim));
+			}
+		}
+		cr_assert_leq(sl_proto_if_counters(a->ifp)->initiations_sent +
+				sl_proto_if_counters(b->ifp)->initiations_sent, 100 * (i + 1));
+	}
 }
 
 Test(proto_handshake, bug_superseded_initiation_is_not_completed)

@@ -1,4 +1,6 @@
 /* What changes of an interface do to its peers: key, listen port, addresses, up and down (protocol.md 41, 43, 46). */
+#include <errno.h>
+
 #include <criterion/criterion.h>
 
 #include "crypto/x25519.h"
@@ -143,6 +145,84 @@ Test(proto_interface, p43_many_peers)
 		cr_assert_eq(peer->generation, a->ifp->generation);
 }
 
+/* What is confirmed after the change was derived before it: received on, not sent on. */
+Test(proto_interface, p43_the_next_session_is_not_sent_on)
+{
+	uint8_t private_key[SL_KEY_LEN], public_key[SL_KEY_LEN];
+
+	sim.link.delay_min = sim.link.delay_max = SIM_S;
+	sim_initiate(&sim, 0);
+	sim_run_for(&sim, SIM_S); /* b has answered */
+	cr_assert_neq(b->peer->sessions[SL_SESSION_NEXT].slot, SL_SESSION_NONE);
+	sl_x25519_keypair(private_key, public_key, &sim.rng);
+	sl_proto_if_set_key(b->ifp, private_key, sim.now);
+	sim_send(&sim, 0); /* goes out with the response */
+	sim_run_for(&sim, 3 * SIM_S);
+	cr_assert_eq(b->delivered, 1);
+	cr_assert_neq(b->peer->sessions[SL_SESSION_CURRENT].slot, SL_SESSION_NONE, "confirmed");
+	cr_assert_eq(atomic_load(&b->peers.slots[b->peer->slot].current), 0);
+	cr_assert_not(sl_sessions_sendable(b->peer, sim.now));
+}
+
+/* Static-static and the keys of mac1 are those of the identity that is there. */
+Test(proto_interface, p43_caches_go_stale)
+{
+	uint8_t private_key[SL_KEY_LEN], public_key[SL_KEY_LEN], before[SL_KEY_LEN];
+	struct sl_msg_initiation m;
+
+	connect();
+	memcpy(before, b->peer->static_static, SL_KEY_LEN);
+	sl_x25519_keypair(private_key, public_key, &sim.rng);
+	sim.link.cut = true;
+	sim_run_for(&sim, 10 * SIM_S);
+	sim_initiate(&sim, 0);
+	memcpy(&m, sim_last(&sim, SIM_SENT, 0, SL_MSG_INITIATION)->data, sizeof(m));
+	cr_assert(sl_mac1_check(&sl_proto_if_identity(b->ifp)->mac_keys, &m, sizeof(m)));
+	sl_proto_if_set_key(b->ifp, private_key, sim.now);
+	cr_assert_not(sl_mac1_check(&sl_proto_if_identity(b->ifp)->mac_keys, &m, sizeof(m)), "it was for the old key");
+	sl_handshake_request(b->peer, sim.now);
+	cr_assert_eq(b->peer->static_generation, b->ifp->generation);
+	cr_assert_arr_neq(b->peer->static_static, before, SL_KEY_LEN);
+}
+
+/* --- 44, 45 --- */
+
+Test(proto_interface, p44_our_own_key_is_no_peer)
+{
+	struct sl_proto_peer *peer;
+
+	cr_assert_eq(sl_proto_peer_add(a->ifp, a->public_key, NULL, sim.now, &peer), -ELOOP);
+	cr_assert_eq(sl_proto_if_n_peers(a->ifp), 1);
+	cr_assert_eq(sl_proto_peer_add(b->ifp, b->private_key, NULL, sim.now, &peer), 0, "other bytes are another's");
+}
+
+Test(proto_interface, p45_the_same_listen_port_changes_nothing)
+{
+	struct sl_outer before, after;
+
+	connect();
+	before = outer_of(a);
+	cr_assert(before.local);
+	sl_proto_if_set_listen_port(a->ifp, sl_proto_if_listen_port(a->ifp), sim.now);
+	after = outer_of(a);
+	cr_assert_arr_eq((const uint8_t *)&before, (const uint8_t *)&after, sizeof(before));
+	cr_assert_eq(a->core->passes, 0);
+	sl_proto_if_set_listen_port(a->ifp, sl_proto_if_listen_port(a->ifp) + 1, sim.now);
+	cr_assert_not(outer_of(a).local);
+}
+
+/* --- 39 --- */
+
+Test(proto_interface, p39_cookie_replies_have_tos_0)
+{
+	sl_proto_if_note_load(b->ifp, 1, 1, sim.now);
+	sim_initiate(&sim, 0);
+	sim_run_for(&sim, SIM_S / 2);
+	cr_assert_eq(sim_last(&sim, SIM_SENT, 0, SL_MSG_INITIATION)->tos, 0x88);
+	cr_assert_not_null(sim_last(&sim, SIM_SENT, 1, SL_MSG_COOKIE_REPLY));
+	cr_assert_eq(sim_last(&sim, SIM_SENT, 1, SL_MSG_COOKIE_REPLY)->tos, 0);
+}
+
 /* --- 41 --- */
 
 Test(proto_interface, p41_roams_by_handshakes_and_answers_from_the_address_that_was_hit)
@@ -255,6 +335,7 @@ Test(proto_interface, p46_down)
 	cr_assert_null(a->peer->handshake);
 	cr_assert_eq(sim_count(&sim, SIM_PURGE, 0, 0), 1);
 	cr_assert_eq(sl_proto_next(a->core), UINT64_MAX);
+	cr_assert_eq(atomic_load(&a->peers.slots[a->peer->slot].current), 0);
 	sim_send(&sim, 0);
 	sim_send(&sim, 1);
 	sim_run_for(&sim, 200 * SIM_S);

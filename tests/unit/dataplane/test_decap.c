@@ -169,6 +169,50 @@ Test(decap, p26_replays)
 	rig_destroy(r);
 }
 
+/* What each kind of packet has done when it is dropped or ends: the steps before its own, and none behind. */
+Test(decap, p40_each_step_before_the_next)
+{
+	static const struct rig_flow elsewhere[] = {{"192.0.2.50", "203.0.113.10", 1, RIG_WG0_PORT},
+		{"192.0.2.51", "203.0.113.10", 2, RIG_WG0_PORT}};
+	static const struct {
+		const char *what;
+		bool replay, moves, data;
+		uint8_t plain[16];
+		size_t len;
+		unsigned want; /* 0: it ends here */
+	} cases[] = {
+		{"a keepalive", false, true, false, {0}, 0, 0},
+		{"a replay", true, false, false, {0}, 0, RIG_DROPPED(REPLAY)},
+		{"no packet", false, true, true, {0xff}, 16, RIG_DROPPED(BAD_INNER)},
+		{"longer than it is", false, true, true, {0x45, 0, 1, 0}, 16, RIG_DROPPED(BAD_INNER)},
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rig *r = rig_with_peer();
+		struct rig_session s = rig_session(r, PEER, false, false);
+		struct sl_peer_totals t;
+		uint32_t got;
+		struct rte_mbuf *m;
+
+		r->now += SL_NSEC_PER_SEC;
+		m = opened(r, &elsewhere[i % 2], &s, 5, cases[i].plain, cases[i].len);
+		if (cases[i].replay)
+			cr_assert(sl_replay_accept(&s.s->replay, 5));
+		rig_stage(r, sl_stage_decap, &m, 1);
+		if (cases[i].want)
+			cr_expect_eq(rig_exit(r, NULL), cases[i].want, "%s", cases[i].what);
+		else
+			cr_expect_eq(atomic_load(&r->w->stats.delivered), 1, "%s", cases[i].what);
+		got = take_facts(r, PEER);
+		cr_expect_eq((got & SL_FACT_ENDPOINT) != 0, cases[i].moves, "%s", cases[i].what);
+		cr_expect_eq((got & SL_FACT_KEY_CONFIRMED) != 0, cases[i].moves, "%s", cases[i].what);
+		sl_peer_totals(&r->dp->peers, PEER, &t);
+		cr_expect_eq(t.received, cases[i].moves ? r->now : 0, "%s", cases[i].what);
+		cr_expect_eq(t.data_received, cases[i].data ? r->now : 0, "%s", cases[i].what);
+		rig_destroy(r);
+	}
+}
+
 Test(decap, p41_roaming)
 {
 	static const struct {

@@ -143,6 +143,48 @@ Test(encap, p36_peers_that_cannot_be_reached)
 	finish(r);
 }
 
+/* Where nobody has the address, the sender is told, in both families; where only the key is missing, it is not. */
+Test(encap, p36_who_is_told_what)
+{
+	struct rig *r = tunnel(1, ENDPOINT4);
+	struct rig_flow nobody4 = {HOST_V4, "10.64.99.9", 1, 2}, nobody6 = {HOST_V6, "fd00:64::99", 1, 2};
+
+	rig_route(r, "10.64.0.0/16", SL_ROUTE(SL_ROUTE_IF, RIG_WG0));
+	rig_route(r, "fd00:64::/64", SL_ROUTE(SL_ROUTE_IF, RIG_WG0));
+	rig_neighbour(r, RIG_LAN, HOST_V4, 9);
+	rig_neighbour(r, RIG_LAN, HOST_V6, 9);
+	put(r, SL_STAGE_FORWARD, udp(r, RIG_LAN, &nobody4, 100));
+	put(r, SL_STAGE_FORWARD, udp(r, RIG_LAN, &nobody6, 100));
+	rig_run(r, 0);
+	cr_expect_eq(rig_drops(r, SL_DROP_NO_PEER), 2);
+	cr_assert_eq(r->n_sent, 2);
+	cr_expect_eq(memcmp(rte_pktmbuf_mtod_offset(r->sent[0].m, uint8_t *, 14 + 20), "\3\1", 2), 0, "host unreachable");
+	cr_expect_eq(memcmp(rte_pktmbuf_mtod_offset(r->sent[1].m, uint8_t *, 14 + 40), "\1\3", 2), 0,
+		"address unreachable");
+	rig_forget_sent(r);
+	put(r, SL_STAGE_FORWARD, inner4(r, 100)); /* no key yet */
+	put(r, SL_STAGE_FORWARD, inner6(r, 100));
+	rig_run(r, 0);
+	cr_expect_eq(r->n_sent, 0);
+	cr_expect_eq(queued(r), 2);
+	cr_expect_eq(facts(r, PEER), SL_FACT_NEED_SESSION);
+	rig_peer(r, PEER + 1, RIG_WG0, NULL, NULL); /* no endpoint */
+	rig_allow(r, PEER + 1, "10.64.0.3/32");
+	rig_allow(r, PEER + 1, "fd00:64::3/128");
+	nobody4.dst = "10.64.0.3";
+	nobody6.dst = "fd00:64::3";
+	r->now += SL_NSEC_PER_SEC;
+	put(r, SL_STAGE_FORWARD, udp(r, RIG_LAN, &nobody4, 100));
+	put(r, SL_STAGE_FORWARD, udp(r, RIG_LAN, &nobody6, 100));
+	rig_run(r, 0);
+	cr_expect_eq(rig_drops(r, SL_DROP_NO_ENDPOINT), 2);
+	cr_assert_eq(r->n_sent, 2);
+	cr_expect_eq(memcmp(rte_pktmbuf_mtod_offset(r->sent[0].m, uint8_t *, 14 + 20), "\3\1", 2), 0);
+	cr_expect_eq(memcmp(rte_pktmbuf_mtod_offset(r->sent[1].m, uint8_t *, 14 + 40), "\1\3", 2), 0);
+	cr_expect_eq(facts(r, PEER + 1), 0);
+	finish(r);
+}
+
 Test(encap, keepalives_never_wait_for_a_session)
 {
 	struct rig *r = tunnel(1, ENDPOINT4);

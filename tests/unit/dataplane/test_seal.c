@@ -165,6 +165,43 @@ Test(seal, p39_outer_headers)
 	finish(r);
 }
 
+/* Over IPv6 too; and packets of two workers to one host have identifications of their own. */
+Test(seal, p39_outer_headers_of_ipv6_and_of_two_workers)
+{
+	struct rig *r = tunnel(2, ENDPOINT6);
+	struct rig_session s = rig_session(r, PEER, true, true);
+	bool used[UINT16_MAX + 1] = {false};
+	uint8_t plain[RIG_PACKET];
+	struct sl_ip_info info;
+	const uint8_t *p;
+
+	put(r, SL_STAGE_FORWARD, inner4(r, 100));
+	rig_run(r, 0);
+	p = sent_ip(r, 0, &info);
+	cr_expect_eq(memcmp(p, "\x60\0\0\0", 4), 0, "traffic class and flow label");
+	cr_expect_eq(p[7], 64, "hop limit");
+	cr_expect_neq(p[46] << 8 | p[47], 0, "the UDP checksum is there");
+	cr_expect_eq(sent_plain(r, 0, &s, plain, NULL), 112, "and right");
+	rig_forget_sent(r);
+	rig_peer(r, PEER, RIG_WG0, ENDPOINT4, NULL);
+	for (unsigned i = 0; i < 200; i++) {
+		r->w = r->dp->workers[i % 2];
+		put(r, SL_STAGE_FORWARD, inner4(r, 100));
+		rig_run(r, i % 2);
+	}
+	cr_assert_eq(r->n_sent, 200);
+	for (unsigned i = 0; i < 200; i++) {
+		p = sent_ip(r, i, &info);
+		cr_expect_not(used[p[4] << 8 | p[5]], "packet %u", i);
+		used[p[4] << 8 | p[5]] = true;
+		cr_expect_eq(p[6] << 8 | p[7], 0, "DF is clear");
+		cr_expect_eq(p[8], 64);
+		cr_expect_neq(p[26] << 8 | p[27], 0, "a UDP checksum over IPv4 too");
+	}
+	r->w = r->dp->workers[0];
+	finish(r);
+}
+
 /* The address that the peer last hit is answered from, whatever the route would choose (protocol.md 41). */
 Test(seal, p41_local_address_that_was_hit)
 {
@@ -384,6 +421,7 @@ struct seal_thread {
 	uint64_t *counters;
 	unsigned n;
 	bool in_order;
+	bool keepalives;
 };
 
 static uint16_t
@@ -416,9 +454,10 @@ seal_many(void *arg)
 			struct rte_mbuf *m = rte_pktmbuf_alloc(t->r->dp->pool);
 
 			sl_packet_init(m, RIG_LAN);
-			sl_packet(m)->flags = SL_PKT_LOCAL;
+			sl_packet(m)->flags = t->keepalives ? SL_PKT_LOCAL | SL_PKT_KEEPALIVE : SL_PKT_LOCAL;
 			sl_packet(m)->out_peer = PEER;
-			memset(rte_pktmbuf_append(m, 64), 0x45, 64);
+			if (!t->keepalives)
+				memset(rte_pktmbuf_append(m, 64), 0x45, 64);
 			sl_worker_enqueue(w, SL_STAGE_ENCAP, m);
 		}
 		sent += burst;
@@ -436,7 +475,8 @@ by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-Test(seal, p42_two_workers_never_share_a_counter)
+static void
+two_workers(bool keepalives)
 {
 	struct rig *r = tunnel(2, ENDPOINT4);
 	struct rig_session s = rig_session(r, PEER, true, true);
@@ -446,6 +486,7 @@ Test(seal, p42_two_workers_never_share_a_counter)
 
 	for (uint16_t i = 0; i < 2; i++) {
 		t[i] = (struct seal_thread){.r = r, .index = i, .counters = calloc(PER_WORKER, sizeof(*all)), .in_order = true};
+		t[i].keepalives = keepalives && i == 1;
 		r->dp->workers[i]->tx = take_counters;
 		r->dp->workers[i]->tx_ctx = &t[i];
 	}
@@ -466,4 +507,14 @@ Test(seal, p42_two_workers_never_share_a_counter)
 	free(all);
 	strays = 2 * PER_WORKER;
 	finish(r);
+}
+
+Test(seal, p42_two_workers_never_share_a_counter, .timeout = 60)
+{
+	two_workers(false);
+}
+
+Test(seal, bug_nonce_reuse_across_cores, .timeout = 60)
+{
+	two_workers(true);
 }
