@@ -1,0 +1,96 @@
+/*
+ * Configuration text of any kind: loaded, and where it is taken compared with
+ * nothing, with itself and with a description that is nearly empty, printed, and
+ * its cores chosen. Included and key files are looked for in vain: glob and open are the linker's wrappers below.
+ */
+#include <errno.h>
+#include <glob.h>
+#include <sched.h>
+
+#include "control/config.h"
+#include "control/diff.h"
+#include "tests/fuzz/input.h"
+
+#define TEXT_MAX 65536
+
+int __wrap_glob64(const char *pattern, int flags, int (*error)(const char *, int), glob_t *found);
+int __wrap_open64(const char *path, int flags, ...);
+
+int
+__wrap_glob64(const char *pattern, int flags, int (*error)(const char *, int), glob_t *found)
+{
+	return GLOB_NOMATCH;
+}
+
+int
+__wrap_open64(const char *path, int flags, ...)
+{
+	errno = ENOENT;
+	return -1;
+}
+
+static void
+print_steps(const struct sl_config *from, const struct sl_config *to, uint32_t expected)
+{
+	struct sl_steps *steps = sl_config_diff(from, to);
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	FUZZ_CHECK(steps && out);
+	FUZZ_CHECK(steps->n_steps <= expected);
+	for (uint32_t i = 0; i < steps->n_steps; i++)
+		sl_step_print(steps, &steps->steps[i], out);
+	fclose(out);
+	free(text);
+	sl_steps_free(steps);
+}
+
+static void
+use(const struct sl_config *config, struct sl_config_errors *errs)
+{
+	static const char little[] = "version: 1\n";
+	struct sl_config *least = sl_config_load_text("least.yaml", little, strlen(little), errs);
+	struct sl_config_cores cores;
+	cpu_set_t usable;
+
+	print_steps(NULL, config, UINT32_MAX);
+	print_steps(config, config, 0);
+	FUZZ_CHECK(least);
+	print_steps(config, least, UINT32_MAX);
+	print_steps(least, config, UINT32_MAX);
+	sl_config_free(least);
+	CPU_ZERO(&usable);
+	for (int cpu = 0; cpu < 4; cpu++)
+		CPU_SET(cpu, &usable);
+	(void)sl_config_resolve_cores(config, &usable, &cores, errs);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct sl_config_errors errs;
+	struct sl_config *config;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out;
+
+	if (size > TEXT_MAX)
+		return 0;
+	sl_config_errors_init(&errs);
+	config = sl_config_load_text("fuzz.yaml", (const char *)data, size, &errs);
+	FUZZ_CHECK((config != NULL) == (errs.n_errors == 0));
+	if (config)
+		use(config, &errs);
+	out = open_memstream(&text, &len);
+	FUZZ_CHECK(out);
+	sl_config_errors_print(&errs, out);
+	fclose(out);
+	/* a line is a line, whatever was in the file */
+	for (size_t i = 0; i < len; i++)
+		FUZZ_CHECK((unsigned char)text[i] >= ' ' || text[i] == '\n');
+	free(text);
+	sl_config_free(config);
+	sl_config_errors_free(&errs);
+	return 0;
+}
