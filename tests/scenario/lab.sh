@@ -28,13 +28,22 @@ if [ -z "${LAB_INSIDE:-}" ]; then
 		mkdir -p /dev/net && mknod -m 0666 /dev/net/tun c 10 200
 	fi
 	LAB_DIR=$(mktemp -d "${TMPDIR:-/tmp}/sluice-lab.XXXXXX")
+	# `ip netns exec` wants a root that is a mount of its own. In a chroot it may be none: there the lab binds the root to
+	# another place and goes in there.
+	lab_wrap=(--mount) lab_enter=()
+	if ! unshare --mount true 2>/dev/null; then
+		lab_root=$(mktemp -d "${TMPDIR:-/tmp}/sluice-root.XXXXXX")
+		lab_wrap=(--mount --propagation unchanged)
+		# shellcheck disable=SC2016 # expanded by the inner shell
+		lab_enter=("$BASH" -c 'mount --rbind / "$0" && mount --make-rprivate "$0" && exec chroot "$0" "$@"' "$lab_root")
+	fi
 	# a lab that is kept outlives this script, and must not hold its output open: what it says comes through a pipe that ends
 	# with a mark
 	mkfifo "$LAB_DIR/words"
 	sed -u -n '/^lab: kept$/q;p' <"$LAB_DIR/words" &
 	lab_words=$!
-	LAB_INSIDE=1 LAB_DIR=$LAB_DIR setsid unshare --mount --net --pid --fork --kill-child --mount-proc \
-		"$BASH" "$0" "$@" >"$LAB_DIR/words" 2>&1 </dev/null &
+	LAB_INSIDE=1 LAB_DIR=$LAB_DIR setsid unshare "${lab_wrap[@]}" --net --pid --fork --kill-child \
+		"${lab_enter[@]}" "$BASH" "$(readlink -f "$0")" "$@" >"$LAB_DIR/words" 2>&1 </dev/null &
 	lab_pid=$!
 	# a signal ends the lab at once: with unshare dies the lab's first process, and with that all of it
 	trap 'kill -KILL "$lab_pid" 2>/dev/null' TERM INT HUP
@@ -48,11 +57,18 @@ if [ -z "${LAB_INSIDE:-}" ]; then
 	fi
 	wait "$lab_pid"
 	lab_status=$?
-	rm -rf "$LAB_DIR"
+	rm -rf --one-file-system "$LAB_DIR"
+	if [ -n "${lab_root:-}" ]; then # the bind is seen here too where this root's mounts are shared
+		umount -l "$lab_root" 2>/dev/null
+		rmdir "$lab_root"
+	fi
 	exit "$lab_status"
 fi
 
-mount -t tmpfs -o mode=755 tmpfs /run || { echo "lab: cannot mount a /run of its own" >&2; exit 1; }
+if ! mount -t proc proc /proc || ! mount -t tmpfs -o mode=755 tmpfs /run; then
+	echo "lab: cannot mount a /proc and a /run of its own" >&2
+	exit 1
+fi
 mkdir -p /run/netns /run/lock
 export XDG_RUNTIME_DIR=/run HOME=/root
 ip link set lo up
@@ -159,7 +175,7 @@ lab_keep() {
 		node=$1
 		shift
 		[ $# -gt 0 ] || set -- bash
-		exec nsenter -t "$(cat "$dir/pid")" -m -n -p ip netns exec "$node" "$@"
+		exec nsenter -t "$(cat "$dir/pid")" -r -m -n -p ip netns exec "$node" "$@"
 	EOT
 	cat >"$LAB_DIR/stop" <<-'EOT'
 		#!/bin/bash
