@@ -311,7 +311,8 @@ conn_flush(struct sl_api *api, struct sl_api_conn *c)
 		c->out_sent = c->out_len = 0;
 	if (waits != c->watching_out) {
 		c->watching_out = waits;
-		watch(api, EPOLL_CTL_MOD, c->fd, waits ? EPOLLIN | EPOLLOUT : EPOLLIN);
+		/* What a client sends while it does not read is left in its socket, and must not wake us again and again. */
+		watch(api, EPOLL_CTL_MOD, c->fd, waits ? EPOLLOUT : EPOLLIN);
 	}
 }
 
