@@ -2,13 +2,22 @@
 
 #include <stdlib.h>
 
+#include "crypto/bytes.h"
 #include "crypto/x25519.h"
+
+#define NO_MESSAGE UINT32_MAX
 
 struct sim_pending {
 	uint64_t at, order;
-	sim_fn fn; /* NULL: a message */
+	sim_fn fn;
 	void *arg;
+	uint32_t message; /* NO_MESSAGE: fn is called */
+};
+
+struct sim_message {
+	uint32_t next_free; /* + 1 */
 	unsigned to;
+	bool damaged;
 	struct sl_endpoint src;
 	size_t len;
 	uint8_t data[SIM_MSG_MAX];
@@ -46,8 +55,8 @@ random_bytes(void *ctx, void *out, size_t n)
 	}
 }
 
-static void *
-grow(void *array, size_t *room, size_t need, size_t size)
+void *
+sim_grow(void *array, size_t *room, size_t need, size_t size)
 {
 	size_t old = *room;
 
@@ -74,7 +83,7 @@ push(struct sim *sim, const struct sim_pending *p)
 {
 	size_t i = sim->n_pending++;
 
-	sim->pending = grow(sim->pending, &sim->room, sim->n_pending, sizeof(*p));
+	sim->pending = sim_grow(sim->pending, &sim->room, sim->n_pending, sizeof(*p));
 	sim->pending[i] = *p;
 	sim->pending[i].order = sim->order++;
 	for (; i > 0 && before(&sim->pending[i], &sim->pending[(i - 1) / 2]); i = (i - 1) / 2) {
@@ -111,7 +120,31 @@ pop(struct sim *sim)
 void
 sim_at(struct sim *sim, uint64_t at, sim_fn fn, void *arg)
 {
-	push(sim, &(struct sim_pending){.at = at, .fn = fn, .arg = arg});
+	push(sim, &(struct sim_pending){.at = at, .fn = fn, .arg = arg, .message = NO_MESSAGE});
+}
+
+static uint32_t
+take_message(struct sim *sim)
+{
+	uint32_t id;
+
+	if (sim->free_message) {
+		id = sim->free_message - 1;
+		sim->free_message = sim->messages[id].next_free;
+		return id;
+	}
+	sim->messages = sim_grow(sim->messages, &sim->messages_room, sim->n_messages + 1, sizeof(*sim->messages));
+	return (uint32_t)sim->n_messages++;
+}
+
+static struct sim_message
+put_message(struct sim *sim, uint32_t id)
+{
+	struct sim_message m = sim->messages[id];
+
+	sim->messages[id].next_free = sim->free_message;
+	sim->free_message = id + 1;
+	return m;
 }
 
 /* --- the link --- */
@@ -122,29 +155,100 @@ chance(struct sim *sim, double p)
 	return (double)(next_random(sim) >> 11) * 0x1p-53 < p;
 }
 
+/* One bit is turned over; half the handshake messages get a right mac1 all the same, as from someone who forges. */
+static void
+damage(struct sim *sim, struct sim_message *m)
+{
+	uint32_t type = sl_load_le32(m->data);
+
+	sim_seen(sim, SIM_T_DAMAGED);
+	m->damaged = true;
+	m->data[sim_random(sim, m->len)] ^= (uint8_t)(1u << sim_random(sim, 8));
+	if ((type == SL_MSG_INITIATION || type == SL_MSG_RESPONSE) && sim_random(sim, 2) == 0)
+		sl_macs_write(&sl_proto_if_identity(sim->nodes[m->to].ifp)->mac_keys, NULL, m->data, m->len);
+}
+
+static void
+arrive_later(struct sim *sim, const struct sim_message *message)
+{
+	struct sim_pending p = {.message = take_message(sim)};
+	struct sim_message *m = &sim->messages[p.message];
+
+	*m = *message;
+	if (chance(sim, sim->link.damage))
+		damage(sim, m);
+	p.at = sim->now + sim->link.delay_min + sim_random(sim, sim->link.delay_max - sim->link.delay_min + 1);
+	if (p.at < sim->link.hold_until)
+		p.at = sim->link.hold_until;
+	push(sim, &p);
+}
+
 void
 sim_transmit(struct sim_node *from, const struct sl_outer *outer, const void *msg, size_t len, uint8_t tos)
 {
 	struct sim *sim = from->sim;
-	struct sim_event event = {.kind = SIM_SENT, .node = from->number, .len = len, .tos = tos, .has_local = outer->local};
-	struct sim_pending p = {.to = 1 - from->number, .src = from->self, .len = len};
+	struct sim_message m = {.to = 1 - from->number, .src = from->self, .len = len};
+	struct sl_endpoint to;
 	unsigned copies = 1;
 
 	if (len > SIM_MSG_MAX)
 		abort();
-	memcpy(&event.type, msg, sizeof(event.type));
-	memcpy(event.data, msg, len);
-	sl_outer_remote(outer, &event.to);
-	sim_log(from, &event);
-	memcpy(p.data, msg, len);
+	sl_outer_remote(outer, &to);
+	memcpy(m.data, msg, len);
+	sim_verbose(from, "sends", msg, len);
+	sim_trace(sim, sl_load_le64(m.data) ^ len << 56 ^ (uint64_t)from->number << 48);
+	if (m.data[0] == SL_MSG_INITIATION || m.data[0] == SL_MSG_RESPONSE) {
+		memcpy(from->last, msg, len);
+		from->last_len = len;
+	}
+	if (sim->keep_events) {
+		struct sim_event event = {.kind = SIM_SENT, .len = len, .tos = tos, .has_local = outer->local, .to = to};
+
+		event.type = sl_load_le32(m.data);
+		memcpy(event.data, msg, len);
+		sim_log(from, &event);
+	}
 	if (sim->link.cut || chance(sim, sim->link.loss))
 		return;
-	if (!sl_endpoint_equal(&event.to, &sim->nodes[p.to].self))
+	if (!sl_endpoint_equal(&to, &sim->nodes[m.to].self))
 		return;
 	if (chance(sim, sim->link.duplication))
 		copies++;
-	while (copies-- > 0) {
-		p.at = sim->now + sim->link.delay_min + sim_random(sim, sim->link.delay_max - sim->link.delay_min + 1);
+	while (copies-- > 0)
+		arrive_later(sim, &m);
+}
+
+static void
+arrive(struct sim *sim, uint32_t id)
+{
+	struct sim_message m = put_message(sim, id);
+
+	if (m.len == 0)
+		return;
+	sim_verbose(&sim->nodes[m.to], "gets", m.data, m.len);
+	sim->damaged = m.damaged;
+	sim_node_receive(&sim->nodes[m.to], m.data, m.len, &m.src);
+	sim->damaged = false;
+}
+
+void
+sim_flush(struct sim *sim, bool lost)
+{
+	size_t n = sim->n_pending;
+
+	for (size_t i = 0; i < n; i++) {
+		struct sim_pending *p = &sim->pending[i];
+
+		if (p->message == NO_MESSAGE)
+			continue;
+		p->at = sim->now;
+		if (lost)
+			sim->messages[p->message].len = 0;
+	}
+	sim->n_pending = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct sim_pending p = sim->pending[i];
+
 		push(sim, &p);
 	}
 }
@@ -156,7 +260,7 @@ sim_log(struct sim_node *node, const struct sim_event *event)
 
 	if (!sim->keep_events)
 		return;
-	sim->events = grow(sim->events, &sim->events_room, sim->n_events + 1, sizeof(*event));
+	sim->events = sim_grow(sim->events, &sim->events_room, sim->n_events + 1, sizeof(*event));
 	sim->events[sim->n_events] = *event;
 	sim->events[sim->n_events].node = node->number;
 	sim->events[sim->n_events++].at = sim->now;
@@ -238,10 +342,10 @@ sim_run(struct sim *sim, uint64_t until)
 		while (sim->n_pending && sim->pending[0].at <= sim->now) {
 			struct sim_pending p = pop(sim);
 
-			if (p.fn)
+			if (p.message == NO_MESSAGE)
 				p.fn(sim, p.arg);
 			else
-				sim_node_receive(&sim->nodes[p.to], p.data, p.len, &p.src);
+				arrive(sim, p.message);
 			settle(sim);
 		}
 	}
@@ -266,6 +370,7 @@ sim_init(struct sim *sim, uint64_t seed, bool endpoints)
 		.rng = {.bytes = random_bytes, .ctx = sim},
 		.link = {.delay_min = 10 * SIM_MS, .delay_max = 10 * SIM_MS},
 		.keep_events = true,
+		.strangers = true,
 		.next_payload = 1,
 	};
 	for (unsigned i = 0; i < 2; i++) {
@@ -287,9 +392,9 @@ sim_fini(struct sim *sim)
 	for (unsigned i = 0; i < 2; i++)
 		sim_node_fini(&sim->nodes[i]);
 	free(sim->pending);
+	free(sim->messages);
 	free(sim->events);
-	free(sim->payloads);
-	free(sim->nonces);
+	sim_audit_fini(sim);
 }
 
 void
@@ -300,22 +405,32 @@ sim_restart(struct sim *sim, unsigned node)
 }
 
 void
+sim_send_some(struct sim *sim, unsigned node, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t payload = sim_payload_make(sim, node);
+
+		if (sim->nodes[node].peer)
+			sim_node_send(&sim->nodes[node], payload);
+	}
+}
+
+void
 sim_send(struct sim *sim, unsigned node)
 {
-	uint64_t payload = sim->next_payload++;
-
-	sim->payloads = grow(sim->payloads, &sim->payloads_room, payload + 1, sizeof(*sim->payloads));
-	sim->payloads[payload] = 1;
-	if (sim->nodes[node].peer)
-		sim_node_send(&sim->nodes[node], payload);
+	sim_send_some(sim, node, 1);
 	settle(sim);
 }
 
 void
 sim_initiate(struct sim *sim, unsigned node)
 {
+	struct sim_view before;
+
+	sim_view(&sim->nodes[node], &before);
 	sl_handshake_request(sim->nodes[node].peer, sim->now);
 	sl_timers_update(sim->nodes[node].peer, sim->now);
+	sim_saw_facts(&sim->nodes[node], &before, 0);
 	settle(sim);
 }
 

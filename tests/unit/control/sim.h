@@ -8,6 +8,7 @@
 #pragma once
 
 #include "control/proto/internal.h"
+#include "sim_watch.h"
 
 #define SIM_START      (UINT64_C(1000) * SL_NSEC_PER_SEC) /* boot clock at the beginning */
 #define SIM_WALL       UINT64_C(1700000000)               /* wall clock then, s */
@@ -19,6 +20,8 @@
 #define SIM_PEERS      64
 #define SIM_MS         SL_NSEC_PER_MSEC
 #define SIM_S          SL_NSEC_PER_SEC
+#define SIM_PAYLOAD_LEN SL_PADDING_MULTIPLE
+#define SIM_DELIVERED  3 /* in payloads */
 
 struct sim;
 
@@ -54,6 +57,7 @@ struct sim_node {
 	struct sl_proto_if *ifp;
 	struct sl_proto_peer *peer; /* the other node */
 	uint8_t private_key[SL_KEY_LEN], public_key[SL_KEY_LEN];
+	uint8_t psk[SL_KEY_LEN]; /* zeros: none */
 	struct sl_endpoint self;
 	int64_t wall_offset; /* ns on top of the common wall clock */
 	uint32_t cursor;     /* of the facts */
@@ -61,20 +65,28 @@ struct sim_node {
 	unsigned n_staged;
 	uint64_t delivered;  /* payloads received here */
 	uint64_t refused_replays, refused_sessions, refused_tags;
-	uint64_t last_delivered_at;
+	uint64_t last_delivered_at, newest_delivered;
+	uint64_t last_data_at; /* ns: payload sent or received */
+	uint64_t jump_to;      /* the counter of each session that becomes current is set here before it is used; 0: not */
+	uint32_t jumped;       /* index of the session that was set last */
+	uint8_t last[sizeof(struct sl_msg_initiation)]; /* initiation or response sent last */
+	size_t last_len;
 	char last_line[SL_FAILURE_LINE_LEN];
 	unsigned n_lines;
 };
 
 struct sim_link {
-	double loss, duplication; /* 0..1 */
+	double loss, duplication, damage; /* 0..1 */
 	uint64_t delay_min, delay_max; /* ns */
+	uint64_t hold_until;      /* ns: what would arrive before does so then, in the order sent */
 	bool cut;                 /* nothing gets through; what is under way still arrives */
 };
 
 typedef void (*sim_fn)(struct sim *sim, void *arg);
 
-struct sim_pending; /* heap of what is under way */
+struct sim_pending; /* heap of what is to come */
+struct sim_message; /* under way */
+struct sim_packet;
 
 struct sim {
 	uint64_t now;
@@ -85,15 +97,25 @@ struct sim {
 	struct sim_pending *pending;
 	size_t n_pending, room;
 	uint64_t order;
+	struct sim_message *messages; /* the heap's, and free ones */
+	size_t n_messages, messages_room;
+	uint32_t free_message; /* + 1; 0: none */
 	struct sim_event *events;
 	size_t n_events, events_room;
 	bool keep_events; /* off in long runs */
 	uint64_t next_payload;
-	uint8_t *payloads; /* per payload: 1 sent, 2 delivered */
+	uint8_t *payloads; /* per payload: 1 + the node that sent it, SIM_DELIVERED */
 	size_t payloads_room;
-	struct sim_nonce { uint8_t key[8]; uint64_t next; } *nonces; /* per send key: counters below were used */
-	size_t n_nonces, nonces_room;
-	unsigned violations; /* a payload doubled or unknown, a counter used twice */
+	struct sim_packet *packets; /* all data packets, by key and counter */
+	size_t n_packets, packets_room;
+	bool strangers;         /* packets of others than the two nodes may be accepted; off in long runs */
+	bool damaged;           /* the message that is being received was damaged by the link */
+	bool verbose;           /* tells what happens */
+	unsigned violations;    /* of what must never happen: sim_audit.c and sim_watch.c */
+	char violation[128];    /* the first */
+	uint64_t violation_at;  /* ns */
+	uint64_t trace;         /* hash of all that happened */
+	uint64_t seen[SIM_T_COUNT];
 };
 
 /* Both nodes with keys, an interface each and each other as peer; endpoints both ways if `endpoints`. */
@@ -106,6 +128,8 @@ void sim_run_for(struct sim *sim, uint64_t ns);
 void sim_at(struct sim *sim, uint64_t at, sim_fn fn, void *arg);
 /* A node starts anew with its key and nothing else; its configuration is as after sim_init. */
 void sim_restart(struct sim *sim, unsigned node);
+/* What is under way is lost, or arrives now in any order. */
+void sim_flush(struct sim *sim, bool lost);
 /* 0 ≤ x < n, by the seed. */
 uint64_t sim_random(struct sim *sim, uint64_t n);
 
@@ -115,18 +139,43 @@ void sim_send(struct sim *sim, unsigned node);
 void sim_initiate(struct sim *sim, unsigned node);
 /* A message arrives at a node right now, whatever the link does. src NULL: from the other node. */
 void sim_deliver(struct sim *sim, unsigned node, const void *data, size_t len, const struct sl_endpoint *src);
+/* As sim_send, without letting the core act before the next event. */
+void sim_send_some(struct sim *sim, unsigned node, unsigned n);
 /* Whether each node can send on a session that the other one receives on. */
 bool sim_connected(struct sim *sim);
 
 /* Events so far of that kind, node and type (0: any). */
 unsigned sim_count(const struct sim *sim, enum sim_event_kind kind, unsigned node, uint32_t type);
 /* The nth of them (from 0), or NULL. */
-const struct sim_event *sim_event(const struct sim *sim, enum sim_event_kind kind, unsigned node, uint32_t type, unsigned nth);
+const struct sim_event *sim_event(
+	const struct sim *sim, enum sim_event_kind kind, unsigned node, uint32_t type, unsigned nth);
 /* The last one, or NULL. */
 const struct sim_event *sim_last(const struct sim *sim, enum sim_event_kind kind, unsigned node, uint32_t type);
 void sim_forget_events(struct sim *sim);
 
-/* For sim.c and sim_node.c. */
+/* A node gets another private key, or removes the other node and adds it with the key that it has now. */
+void sim_node_set_key(struct sim_node *node, const uint8_t private_key[SL_KEY_LEN]);
+void sim_node_replace_peer(struct sim_node *node);
+/* Sends a packet with that counter on the current session, whatever the session's own counter is. */
+void sim_node_send_counter(struct sim_node *node, uint64_t counter);
+
+/* --- sim_audit.c --- */
+/* Counts a violation; the first is kept in words. */
+void sim_violation(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_seen(struct sim *sim, enum sim_transition t);
+/* A message of the node's, where the simulation is told to be verbose. */
+void sim_verbose(const struct sim_node *node, const char *what, const void *msg, size_t len);
+void sim_trace(struct sim *sim, uint64_t word);
+void sim_audit_sent(struct sim_node *node, const struct sl_session *s, uint64_t counter);
+void sim_audit_accepted(struct sim_node *node, const struct sl_session *s, uint64_t counter);
+void sim_audit_fini(struct sim *sim);
+uint64_t sim_payload_make(struct sim *sim, unsigned node);
+void sim_payload_write(uint8_t plain[SIM_PAYLOAD_LEN], uint64_t payload);
+void sim_payload_delivered(struct sim_node *node, const uint8_t *plain, size_t len);
+
+/* --- for sim.c and sim_node.c --- */
+/* The array with room for `need` elements; new ones are zero. */
+void *sim_grow(void *array, size_t *room, size_t need, size_t size);
 void sim_transmit(struct sim_node *from, const struct sl_outer *outer, const void *msg, size_t len, uint8_t tos);
 void sim_log(struct sim_node *node, const struct sim_event *event);
 void sim_node_init(struct sim_node *node, bool endpoints);

@@ -11,9 +11,7 @@
 
 #define WORKER       0
 #define CONTROL_LINE 1
-#define PAYLOAD_LEN  SL_PADDING_MULTIPLE
 #define FACTS        16
-#define TIMERS       64
 
 /* --- what the core asks for --- */
 
@@ -26,7 +24,21 @@ dp_peer(struct sim_node *node, uint32_t slot)
 static void
 op_send(void *ctx, struct sl_proto_if *ifp, const struct sl_outer *to, const void *msg, size_t len, uint8_t tos)
 {
+	sim_saw_sent(ctx, msg, len);
 	sim_transmit(ctx, to, msg, len, tos);
+}
+
+/* The counter goes to where the test wants it, once per session. */
+static void
+jump(struct sim_node *node, struct sl_session *s)
+{
+	bool near_limit = node->jump_to > SL_REKEY_AFTER_MESSAGES * 2;
+
+	if (node->jump_to == 0 || node->jumped == s->index || atomic_load(&s->send_counter) >= node->jump_to)
+		return;
+	node->jumped = s->index;
+	atomic_store(&s->send_counter, node->jump_to);
+	sim_seen(node->sim, near_limit ? SIM_T_COUNTER_JUMPED_LIMIT : SIM_T_COUNTER_JUMPED_60);
 }
 
 static struct sl_session *
@@ -34,59 +46,61 @@ sendable(struct sim_node *node, uint32_t slot)
 {
 	uint32_t current = atomic_load(&dp_peer(node, slot)->current);
 	struct sl_session *s = current ? &node->sessions.slots[current - 1] : NULL;
+	struct sim *sim = node->sim;
 
-	if (!s || node->sim->now - s->created >= SL_REJECT_AFTER_TIME_NS ||
-		atomic_load(&s->send_counter) >= s->send_limit)
+	if (!s) {
+		if (node->peer && node->peer->sessions[SL_SESSION_CURRENT].slot != SL_SESSION_NONE)
+			sim_seen(sim, SIM_T_NO_SEND_OLD_KEY);
 		return NULL;
+	}
+	jump(node, s);
+	if (sim->now - s->created >= SL_REJECT_AFTER_TIME_NS) {
+		sim_seen(sim, SIM_T_NO_SEND_OLD);
+		return NULL;
+	}
+	if (atomic_load(&s->send_counter) >= s->send_limit) {
+		sim_seen(sim, SIM_T_NO_SEND_COUNTER);
+		return NULL;
+	}
 	return s;
 }
 
-/* A counter is used once per key. */
 static void
-note_nonce(struct sim *sim, const struct sl_session *s, uint64_t counter)
+emit(struct sim_node *node, const struct sl_session *s, uint64_t counter, const uint8_t *plain, size_t len)
 {
-	struct sim_nonce *n;
+	uint8_t msg[sizeof(struct sl_msg_data) + SIM_PAYLOAD_LEN + SL_TAG_LEN];
+	struct sl_outer outer;
 
-	for (size_t i = 0; i < sim->n_nonces; i++) {
-		n = &sim->nonces[i];
-		if (memcmp(n->key, s->send_key, sizeof(n->key)) != 0)
-			continue;
-		if (counter < n->next)
-			sim->violations++;
-		n->next = counter + 1;
-		return;
-	}
-	if (sim->n_nonces == sim->nonces_room) {
-		sim->nonces_room = sim->nonces_room * 2 + 16;
-		sim->nonces = realloc(sim->nonces, sim->nonces_room * sizeof(*sim->nonces));
-		if (!sim->nonces)
-			abort();
-	}
-	n = &sim->nonces[sim->n_nonces++];
-	memcpy(n->key, s->send_key, sizeof(n->key));
-	n->next = counter + 1;
+	sl_store_le32(msg, SL_MSG_DATA);
+	sl_store_le32(msg + offsetof(struct sl_msg_data, receiver), s->remote_index);
+	sl_store_le64(msg + offsetof(struct sl_msg_data, counter), counter);
+	sl_aead_seal(msg + sizeof(struct sl_msg_data), plain, len, NULL, 0, counter, s->send_key);
+	sl_peer_outer_read(dp_peer(node, s->peer), &outer);
+	sim_transmit(node, &outer, msg, sizeof(struct sl_msg_data) + len + SL_TAG_LEN, 0);
 }
 
 static void
 seal(struct sim_node *node, struct sl_session *s, const uint8_t *plain, size_t len)
 {
 	struct sim *sim = node->sim;
-	uint8_t msg[sizeof(struct sl_msg_data) + PAYLOAD_LEN + SL_TAG_LEN];
 	uint64_t counter = atomic_fetch_add(&s->send_counter, 1);
-	struct sl_outer outer;
 
-	note_nonce(sim, s, counter);
-	sl_store_le32(msg, SL_MSG_DATA);
-	sl_store_le32(msg + offsetof(struct sl_msg_data, receiver), s->remote_index);
-	sl_store_le64(msg + offsetof(struct sl_msg_data, counter), counter);
-	sl_aead_seal(msg + sizeof(struct sl_msg_data), plain, len, NULL, 0, counter, s->send_key);
-	sl_peer_outer_read(dp_peer(node, s->peer), &outer);
+	sim_audit_sent(node, s, counter);
 	sl_peer_stamp_sent(&node->peers, WORKER, s->peer, sim->now, len + SL_DATA_OVERHEAD, len > 0);
 	if ((s->initiator && sim->now - s->created >= SL_REKEY_AFTER_TIME_NS) || counter > SL_REKEY_AFTER_MESSAGES)
 		sl_peer_raise(&node->peers, s->peer, SL_FACT_REKEY_SEND);
 	if (!atomic_load(&dp_peer(node, s->peer)->watched))
 		sl_peer_raise(&node->peers, s->peer, SL_FACT_ACTIVE);
-	sim_transmit(node, &outer, msg, sizeof(struct sl_msg_data) + len + SL_TAG_LEN, 0);
+	emit(node, s, counter, plain, len);
+}
+
+void
+sim_node_send_counter(struct sim_node *node, uint64_t counter)
+{
+	struct sl_session *s = node->peer ? sendable(node, node->peer->slot) : NULL;
+
+	if (s)
+		emit(node, s, counter, NULL, 0);
 }
 
 static void
@@ -110,9 +124,9 @@ set_staged(struct sim_node *node, unsigned n)
 static void
 seal_payload(struct sim_node *node, struct sl_session *s, uint64_t payload)
 {
-	uint8_t plain[PAYLOAD_LEN] = {0};
+	uint8_t plain[SIM_PAYLOAD_LEN];
 
-	sl_store_le64(plain, payload);
+	sim_payload_write(plain, payload);
 	seal(node, s, plain, sizeof(plain));
 }
 
@@ -130,7 +144,7 @@ op_drain(void *ctx, uint32_t slot)
 		seal(node, s, NULL, 0);
 	set_staged(node, 0);
 	for (unsigned i = 0; i < n; i++)
-		seal_payload(node, s, node->staged[i]);
+		sim_node_send(node, node->staged[i]);
 }
 
 static void
@@ -175,16 +189,37 @@ static const struct sl_proto_ops ops = {
 
 /* --- data path --- */
 
+/* Control saw something move after a time of quiet. */
+static void
+note_traffic(struct sim_node *node)
+{
+	static const struct {
+		uint64_t seconds;
+		enum sim_transition transition;
+	} idle[] = {{120, SIM_T_IDLE_120}, {165, SIM_T_IDLE_165}, {180, SIM_T_IDLE_180}, {540, SIM_T_IDLE_540}};
+	uint64_t quiet = node->sim->now - node->last_data_at;
+
+	for (unsigned i = 0; node->last_data_at != 0 && i < sizeof(idle) / sizeof(*idle); i++)
+		if (quiet >= idle[i].seconds * SIM_S)
+			sim_seen(node->sim, idle[i].transition);
+	node->last_data_at = node->sim->now;
+}
+
 void
 sim_node_send(struct sim_node *node, uint64_t payload)
 {
 	struct sl_session *s = sendable(node, node->peer->slot);
 
+	note_traffic(node);
 	if (s) {
 		seal_payload(node, s, payload);
 		return;
 	}
+	if (!node->ifp->up)
+		return;
+	sim_seen(node->sim, SIM_T_STAGED);
 	if (node->n_staged == SIM_STAGED_MAX) {
+		sim_seen(node->sim, SIM_T_STAGED_OVERFLOW);
 		memmove(node->staged, node->staged + 1, sizeof(node->staged) - sizeof(node->staged[0]));
 		node->n_staged--;
 	}
@@ -197,6 +232,7 @@ static void
 roam(struct sim_node *node, uint32_t slot, const struct sl_endpoint *src)
 {
 	struct sl_outer was, outer;
+	struct sl_endpoint before;
 
 	sl_outer_make(&outer, src, &node->self.ip, sl_proto_if_listen_port(node->ifp));
 	sl_peer_outer_read(dp_peer(node, slot), &was);
@@ -204,6 +240,9 @@ roam(struct sim_node *node, uint32_t slot, const struct sl_endpoint *src)
 		return;
 	sl_peer_outer_write(dp_peer(node, slot), &outer);
 	sl_peer_raise(&node->peers, slot, SL_FACT_ENDPOINT);
+	sl_outer_remote(&was, &before);
+	if (!sl_endpoint_equal(&before, src))
+		sim_seen(node->sim, SIM_T_ROAMED_DATA);
 }
 
 static void
@@ -218,19 +257,30 @@ note_session(struct sim_node *node, struct sl_session *s)
 		sl_peer_raise(&node->peers, s->peer, SL_FACT_REKEY_RECEIVE);
 }
 
-static void
-deliver_payload(struct sim_node *node, const uint8_t *plain)
+/* Whether a session accepts the packet at all, by its age and counter. */
+static bool
+receivable(struct sim_node *node, const struct sl_session *s, uint64_t counter)
 {
-	uint64_t payload = sl_load_le64(plain);
 	struct sim *sim = node->sim;
 
-	if (payload == 0 || payload >= sim->next_payload || sim->payloads[payload] != 1) {
-		sim->violations++;
-		return;
-	}
-	sim->payloads[payload] = 2;
-	node->delivered++;
-	node->last_delivered_at = sim->now;
+	if (s && sim->now - s->created < SL_REJECT_AFTER_TIME_NS && counter < SL_REJECT_AFTER_MESSAGES)
+		return true;
+	node->refused_sessions++;
+	sim_seen(sim, !s ? SIM_T_REFUSED_UNKNOWN :
+		counter >= SL_REJECT_AFTER_MESSAGES ? SIM_T_REFUSED_COUNTER : SIM_T_REFUSED_OLD);
+	return false;
+}
+
+static bool
+first_time(struct sim_node *node, struct sl_session *s, uint64_t counter)
+{
+	bool behind = s->replay.greatest > counter && s->replay.greatest - counter > SL_COUNTER_WINDOW_SIZE;
+
+	if (counter >= s->receive_floor && sl_replay_accept(&s->replay, counter))
+		return true;
+	node->refused_replays++;
+	sim_seen(node->sim, behind ? SIM_T_REFUSED_WINDOW : SIM_T_REFUSED_REPLAY);
+	return false;
 }
 
 static void
@@ -243,25 +293,26 @@ receive_data(struct sim_node *node, const uint8_t *data, size_t len, const struc
 	size_t n = len - SL_DATA_OVERHEAD;
 
 	sl_session_find_burst(&node->sessions, &index, &s, 1);
-	if (!s || node->sim->now - s->created >= SL_REJECT_AFTER_TIME_NS || counter >= SL_REJECT_AFTER_MESSAGES) {
-		node->refused_sessions++;
+	if (!receivable(node, s, counter))
 		return;
-	}
 	if (!sl_aead_open(plain, data + sizeof(struct sl_msg_data), n + SL_TAG_LEN, NULL, 0, counter, s->recv_key)) {
 		node->refused_tags++;
+		sim_seen(node->sim, SIM_T_REFUSED_TAG);
 		return;
 	}
-	if (counter < s->receive_floor || !sl_replay_accept(&s->replay, counter)) {
-		node->refused_replays++;
+	sim_saw_data(node, s, counter);
+	if (!first_time(node, s, counter))
 		return;
-	}
+	sim_audit_accepted(node, s, counter);
 	roam(node, s->peer, src);
 	note_session(node, s);
 	sl_peer_stamp_received(&node->peers, WORKER, s->peer, node->sim->now, len, n > 0);
 	if (!atomic_load(&dp_peer(node, s->peer)->watched))
 		sl_peer_raise(&node->peers, s->peer, SL_FACT_ACTIVE);
-	if (n > 0)
-		deliver_payload(node, plain);
+	if (n > 0) {
+		note_traffic(node);
+		sim_payload_delivered(node, plain, n);
+	}
 }
 
 void
@@ -269,30 +320,61 @@ sim_node_receive(struct sim_node *node, const uint8_t *data, size_t len, const s
 {
 	struct sl_proto_msg msg = {.data = data, .len = len, .src = *src, .dst_local = node->self.ip};
 	uint32_t type = len >= sizeof(type) ? sl_load_le32(data) : 0;
+	struct sim_view before;
 
 	if (type == SL_MSG_DATA && len >= SL_DATA_OVERHEAD) {
 		receive_data(node, data, len, src);
 		return;
 	}
 	if ((type == SL_MSG_INITIATION || type == SL_MSG_RESPONSE) &&
-		!sl_mac1_check(&sl_proto_if_identity(node->ifp)->mac_keys, data, len))
+		!sl_mac1_check(&sl_proto_if_identity(node->ifp)->mac_keys, data, len)) {
+		sim_seen(node->sim, SIM_T_MAC1_WRONG);
 		return;
+	}
+	sim_view(node, &before);
 	sl_proto_receive(node->ifp, &msg, 1, node->sim->now);
+	sim_saw_message(node, &before, type);
+}
+
+/* One at a time, so that what each has done is seen. */
+static bool
+advance(struct sim_node *node)
+{
+	struct sim_view before;
+	bool more = false;
+
+	while (sl_proto_next(node->core) <= node->sim->now) {
+		bool expired;
+
+		sim_view(node, &before);
+		expired = sl_proto_advance(node->core, node->sim->now, 1);
+		if (expired)
+			sim_saw_timer(node, &before);
+		more |= expired;
+		if (!expired)
+			break;
+	}
+	return more;
 }
 
 void
 sim_node_settle(struct sim_node *node)
 {
 	uint32_t slots[FACTS], facts[FACTS];
+	struct sim_view before;
 	bool more = true;
 
 	while (more) {
 		unsigned n = sl_peers_take_facts(&node->peers, &node->cursor, slots, facts, FACTS);
 
-		for (unsigned i = 0; i < n; i++)
+		for (unsigned i = 0; i < n; i++) {
+			sim_view(node, &before);
 			sl_proto_facts(node->core, slots[i], facts[i], node->sim->now);
-		more = sl_proto_advance(node->core, node->sim->now, TIMERS) || n > 0;
+			sim_saw_facts(node, &before, facts[i]);
+		}
+		more = advance(node) || n > 0;
 	}
+	sl_proto_advance(node->core, node->sim->now, 0);
 	sl_reclaim_poll(&node->reclaim);
 }
 
@@ -312,6 +394,17 @@ create_tables(struct sim_node *node)
 	if (sl_peers_init(&node->peers, SIM_PEERS, SIM_LINES) != 0 ||
 		sl_session_table_init(&node->sessions, SIM_SESSIONS, random, &node->reclaim) != 0)
 		abort();
+}
+
+static void
+add_peer(struct sim_node *node)
+{
+	struct sim_node *other = &node->sim->nodes[1 - node->number];
+
+	if (sl_proto_peer_add(node->ifp, other->public_key, NULL, node->sim->now, &node->peer) != 0 ||
+		sl_proto_peer_set_name(node->peer, node->number == 0 ? "right" : "left") != 0)
+		abort();
+	sl_proto_peer_set_psk(node->peer, node->psk);
 }
 
 void
@@ -336,12 +429,49 @@ sim_node_init(struct sim_node *node, bool endpoints)
 	if (sl_proto_create(&node->core, &cfg) != 0 || sl_proto_if_create(node->core, &if_cfg, &node->ifp) != 0)
 		abort();
 	sl_proto_if_set_key(node->ifp, node->private_key, node->sim->now);
-	if (sl_proto_peer_add(node->ifp, other->public_key, NULL, node->sim->now, &node->peer) != 0)
-		abort();
-	if (sl_proto_peer_set_name(node->peer, node->number == 0 ? "right" : "left") != 0)
-		abort();
+	add_peer(node);
 	if (endpoints)
 		sl_proto_peer_set_endpoint(node->peer, &other->self, node->sim->now);
+}
+
+void
+sim_node_set_key(struct sim_node *node, const uint8_t private_key[SL_KEY_LEN])
+{
+	memmove(node->private_key, private_key, SL_KEY_LEN);
+	sl_proto_if_set_key(node->ifp, private_key, node->sim->now);
+	memcpy(node->public_key, sl_proto_if_identity(node->ifp)->public_key, SL_KEY_LEN);
+}
+
+void
+sim_node_replace_peer(struct sim_node *node)
+{
+	struct sim_node *other = &node->sim->nodes[1 - node->number];
+	uint16_t keepalive = node->peer->keepalive_interval;
+
+	sl_proto_peer_remove(node->peer);
+	node->peer = NULL;
+	add_peer(node);
+	sl_proto_peer_set_endpoint(node->peer, &other->self, node->sim->now);
+	sl_proto_peer_set_keepalive(node->peer, keepalive, node->sim->now);
+}
+
+/* Everything is as it was before there was anything. */
+static void
+check_empty(struct sim_node *node)
+{
+	const struct sl_proto *core = node->core;
+	struct sim *sim = node->sim;
+
+	if (node->sessions.reserved != 0)
+		sim_violation(sim, "node %u: %u sessions left at the end", node->number, node->sessions.reserved);
+	if (node->sessions.free != node->sessions.used)
+		sim_violation(sim, "node %u: session slots lost", node->number);
+	if (core->slots_free != core->slots_used || core->lingering)
+		sim_violation(sim, "node %u: peer slots lost", node->number);
+	if (core->wheel.armed != 0 || core->passes != 0 || core->ifs)
+		sim_violation(sim, "node %u: timers or interfaces left at the end", node->number);
+	if (node->reclaim.pending != 0)
+		sim_violation(sim, "node %u: %zu objects not freed", node->number, node->reclaim.pending);
 }
 
 void
@@ -352,6 +482,7 @@ sim_node_fini(struct sim_node *node)
 	node->peer = NULL;
 	sl_proto_if_destroy(node->ifp);
 	sl_reclaim_drain(&node->reclaim);
+	check_empty(node);
 	sl_proto_destroy(node->core);
 	sl_session_table_fini(&node->sessions);
 	sl_peers_fini(&node->peers);
