@@ -37,6 +37,7 @@ struct sl_allowed_ips {
 	struct list *lists; /* by peer slot; address space, touched when used */
 	uint32_t max_peers;
 	struct interface ifs[SL_IF_MAX];
+	bool batch; /* between batch_begin and batch_commit */
 };
 
 /* The route table asks for the owner of a prefix that a connected or static route has let go of. */
@@ -122,12 +123,39 @@ void
 sl_allowed_ips_attach(struct sl_allowed_ips *a, uint16_t wg_if, struct sl_lpm *cryptokey, bool routes)
 {
 	a->ifs[wg_if] = (struct interface){.cryptokey = cryptokey, .routes = routes};
+	if (a->batch)
+		sl_lpm_begin(cryptokey);
 }
 
 void
 sl_allowed_ips_detach(struct sl_allowed_ips *a, uint16_t wg_if)
 {
+	if (a->batch && a->ifs[wg_if].cryptokey)
+		sl_lpm_commit(a->ifs[wg_if].cryptokey);
 	a->ifs[wg_if] = (struct interface){0};
+}
+
+void
+sl_allowed_ips_batch_begin(struct sl_allowed_ips *a)
+{
+	a->batch = true;
+	sl_rib_begin(a->rib);
+	for (unsigned i = 0; i < SL_IF_MAX; i++) {
+		if (a->ifs[i].cryptokey)
+			sl_lpm_begin(a->ifs[i].cryptokey);
+	}
+}
+
+void
+sl_allowed_ips_batch_commit(struct sl_allowed_ips *a)
+{
+	/* The source checks are ready before packets are routed to the peers. */
+	for (unsigned i = 0; i < SL_IF_MAX; i++) {
+		if (a->ifs[i].cryptokey)
+			sl_lpm_commit(a->ifs[i].cryptokey);
+	}
+	sl_rib_commit(a->rib);
+	a->batch = false;
 }
 
 static void

@@ -38,6 +38,13 @@ void sl_allowed_ips_attach(struct sl_allowed_ips *a, uint16_t wg_if, struct sl_l
 void sl_allowed_ips_detach(struct sl_allowed_ips *a, uint16_t wg_if);
 
 /*
+ * All changes of prefixes and routes between the two, on whatever interface, are published as one, which costs a fraction of
+ * publishing each. For one turn of the control loop at most, and for the first start. Not nested.
+ */
+void sl_allowed_ips_batch_begin(struct sl_allowed_ips *a);
+void sl_allowed_ips_batch_commit(struct sl_allowed_ips *a);
+
+/*
  * A new set in place of a peer's old one, without a gap for what is in both: begin, then add the new set, then end
  * takes away what was not added again, at most `budget` prefixes a call. end returns whether it is done.
  */

@@ -247,6 +247,7 @@ accept_one(struct sl_api *api, const struct listener *l, int fd)
 	c->gi = l->gi;
 	c->protocol = protocol;
 	c->fd = fd;
+	c->ready = true;
 	c->next = api->conns;
 	api->conns = c;
 	api->n_conns++;
@@ -367,18 +368,23 @@ conn_serve(struct sl_api *api, struct sl_api_conn *c)
 	if (c->dead)
 		return false;
 	if (c->out_len - c->out_sent < SL_API_OUT_WATER) {
-		if (c->protocol->busy(c)) {
+		conn_read(c);
+		/* what a slice changes of allowed IPs is published as one */
+		sl_allowed_ips_batch_begin(api->gw->allowed);
+		more = c->protocol->busy(c);
+		if (more)
 			c->protocol->advance(c);
-			more = true;
-		} else {
-			conn_read(c);
+		else
 			more = conn_lines(c);
-		}
+		sl_allowed_ips_batch_commit(api->gw->allowed);
 	}
 	conn_flush(api, c);
+	/* the reader has taken what was in the way of the rest */
+	more |= c->protocol->busy(c) && c->out_len - c->out_sent < SL_API_OUT_WATER;
 	if (c->out_len == 0 && !c->protocol->busy(c) && !more && (c->closing || c->eof))
 		c->dead = true;
-	return more && !c->dead;
+	c->ready = more && !c->dead;
+	return c->ready;
 }
 
 bool
@@ -402,6 +408,7 @@ sl_api_event(struct sl_api *api, int fd, uint32_t events)
 		/* A reader that has gone will not take the rest of a reply. */
 		if (events & (EPOLLERR | EPOLLHUP) && c->watching_out)
 			c->dead = true;
+		c->ready = true;
 		return true;
 	}
 	return false;
@@ -413,7 +420,8 @@ sl_api_advance(struct sl_api *api)
 	bool more = false, any_dead = false;
 
 	for (struct sl_api_conn *c = api->conns; c; c = c->next) {
-		more |= conn_serve(api, c);
+		if (c->ready)
+			more |= conn_serve(api, c);
 		any_dead |= c->dead;
 	}
 	if (any_dead)

@@ -39,6 +39,7 @@ struct sl_api_conn {
 	bool eof;     /* the other side sends no more */
 	bool closing; /* ends once what waits is written */
 	bool dead;
+	bool ready; /* there may be something to do: cleared once nothing is left, set by the next event */
 	bool watching_out;
 	char *in;     /* SL_API_LINE_MAX bytes */
 	size_t in_len;

@@ -213,10 +213,12 @@ apply_first(struct sl_gateway *gw, char *error)
 		if (rc != 0)
 			snprintf(error, SL_GATEWAY_ERROR_LEN, "worker cores cannot be set up: %s", strerror(-rc));
 	}
+	sl_allowed_ips_batch_begin(gw->allowed);
 	for (; rc == 0 && i < steps->n_steps; i++) {
 		if (steps->steps[i].kind != SL_STEP_PORT_ADD)
 			rc = sl_gateway_apply(gw, steps, i, error);
 	}
+	sl_allowed_ips_batch_commit(gw->allowed);
 	sl_steps_free(steps);
 	return rc;
 }
@@ -346,8 +348,12 @@ sl_gateway_stop(struct sl_gateway *gw)
 {
 	join_workers(gw);
 	sl_ports_destroy(gw->ports);
+	if (gw->allowed)
+		sl_allowed_ips_batch_begin(gw->allowed);
 	remove_interfaces(gw, SL_IF_WIREGUARD);
 	remove_interfaces(gw, SL_IF_PORT);
+	if (gw->allowed)
+		sl_allowed_ips_batch_commit(gw->allowed);
 	sl_api_destroy(gw->api);
 	sl_reload_destroy(gw->reload);
 	sl_resolver_destroy(gw->resolver);

@@ -175,12 +175,14 @@ sl_reload_advance(struct sl_reload *r)
 
 	if (!r->applying)
 		return false;
+	sl_allowed_ips_batch_begin(r->gw->allowed);
 	for (unsigned i = 0; i < STEPS_PER_SLICE && r->at < r->steps->n_steps; i++) {
 		if (sl_gateway_apply(r->gw, r->steps, r->at++, error) != 0) {
 			sl_log_error("reload: %s", error);
 			r->failed++;
 		}
 	}
+	sl_allowed_ips_batch_commit(r->gw->allowed);
 	if (r->at < r->steps->n_steps)
 		return true;
 	if (r->failed)

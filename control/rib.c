@@ -298,6 +298,18 @@ sl_rib_allowed(struct sl_rib *rib, const struct sl_prefix *prefix, uint32_t peer
 	return entry_find(rib, prefix) ? 0 : publish(rib, prefix, value);
 }
 
+void
+sl_rib_begin(struct sl_rib *rib)
+{
+	sl_lpm_begin(rib->dp->routes.lpm);
+}
+
+void
+sl_rib_commit(struct sl_rib *rib)
+{
+	sl_lpm_commit(rib->dp->routes.lpm);
+}
+
 bool
 sl_rib_next(const struct sl_rib *rib, uint32_t *cursor, struct sl_rib_entry *entry)
 {

@@ -40,6 +40,10 @@ int sl_rib_clear(struct sl_rib *rib, enum sl_rib_source source, const struct sl_
 
 /* An allowed IP begins (peer) or ceases (SL_PEER_NONE) to be a route. 0 or -ENOMEM. */
 int sl_rib_allowed(struct sl_rib *rib, const struct sl_prefix *prefix, uint32_t peer);
+/* Changes between the two are published as one. */
+void sl_rib_begin(struct sl_rib *rib);
+void sl_rib_commit(struct sl_rib *rib);
+
 /* For `show routes`: connected and static routes in slices. *cursor is 0 at first; false at the end. */
 struct sl_rib_entry {
 	struct sl_prefix prefix;

@@ -130,6 +130,31 @@ Test(allowed_ips, routes_can_be_switched_while_it_runs)
 	cr_expect_eq(key_lookup(keys1, "10.1.2.3"), 10);
 }
 
+Test(allowed_ips, a_batch_is_published_as_one)
+{
+	struct sl_prefix connected = prefix("10.9.0.0/16");
+	struct sl_lpm *keys2;
+
+	add(WG0, 7, "10.2.0.0/16");
+	sl_allowed_ips_batch_begin(ips);
+	add(WG0, 8, "10.2.0.0/16");
+	add(WG1, 9, "10.3.0.0/16");
+	cr_assert_eq(sl_lpm_create(&keys2, &reclaim, 0), 0);
+	sl_allowed_ips_attach(ips, WG1 + 1, keys2, true);
+	add(WG1 + 1, 10, "10.4.0.0/16");
+	cr_expect_eq(sl_rib_set(rib, SL_RIB_CONNECTED, &connected, LAN, NULL), 0);
+	cr_expect_eq(key_lookup(keys0, "10.2.0.1"), 8, "workers see the old table until the end");
+	cr_expect_eq(route_of("10.9.0.1"), 0);
+	sl_allowed_ips_batch_commit(ips);
+	cr_expect_eq(key_lookup(keys0, "10.2.0.1"), 9);
+	cr_expect_eq(key_lookup(keys1, "10.3.0.1"), 10);
+	cr_expect_eq(key_lookup(keys2, "10.4.0.1"), 11);
+	cr_expect_eq(route_of("10.4.0.1"), SL_ROUTE(SL_ROUTE_PEER, 10));
+	cr_expect_eq(route_of("10.9.0.1"), SL_ROUTE(SL_ROUTE_IF, LAN));
+	sl_allowed_ips_detach(ips, WG1 + 1);
+	sl_lpm_destroy(keys2);
+}
+
 Test(allowed_ips, length_zero_stands_apart_from_the_table)
 {
 	add(WG0, 7, "0.0.0.0/0");
