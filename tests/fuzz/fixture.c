@@ -37,16 +37,19 @@ reset_session(struct fuzz_rig *f, unsigned i)
 	atomic_store(&f->r->dp->peers.slots[i + 1].current, f->sessions[i].slot + 1);
 }
 
-/* All that an input may have changed, save tables' memory. */
+/* All that an input may have changed. */
 static void
 reset(struct fuzz_rig *f)
 {
+	const struct sl_ip stranger4 = rig_ip(FUZZ_STRANGER4), stranger6 = rig_ip(FUZZ_STRANGER6);
 	struct rig *r = f->r;
 
 	r->now += REST_NS;
 	r->tx_refuse = 0;
 	r->w->ip_id = 0;
 	r->w->frag_id = 0;
+	sl_neighbour_remove(r->dp->neighbours, RIG_LAN, &stranger4);
+	sl_neighbour_remove(r->dp->neighbours, RIG_LAN, &stranger6);
 	for (unsigned i = 0; i < FUZZ_PEERS; i++) {
 		rig_peer(r, i + 1, peers[i].wg_if, peers[i].endpoint, NULL);
 		atomic_store(&r->dp->peers.slots[i + 1].facts, 0);
@@ -275,7 +278,7 @@ static const char *const sources[FUZZ_SESSIONS][2] = {
 
 static const char *const destinations[][2] = {
 	{"10.20.5.5", "fd00:20::5"},           /* a host on the LAN */
-	{"10.20.5.6", "fd00:20::6"},           /* whose MAC address nobody knows */
+	{FUZZ_STRANGER4, FUZZ_STRANGER6},
 	{"198.51.100.99", "2001:db8:99::1"},   /* by the gateway */
 	{"10.64.0.2", "fd00:64::2"},           /* peers */
 	{"10.64.0.3", "fd00:64::3"},

@@ -17,6 +17,9 @@
 #define FUZZ_PEERS    5
 #define FUZZ_SESSIONS 3 /* session i is peer i + 1's */
 #define FUZZ_FRAME    4096
+/* Hosts on the LAN whose MAC address nobody knows before an input says so. */
+#define FUZZ_STRANGER4 "10.20.5.6"
+#define FUZZ_STRANGER6 "fd00:20::6"
 
 struct fuzz_rig {
 	struct rig *r;

@@ -28,7 +28,7 @@ enum op {
 	OP_COMMAND,
 	OP_TIME,
 	OP_FRAGMENTS,  /* a sealed message in IPv4 fragments */
-	OP_REFUSE,     /* ports take less */
+	OP_REFUSE,     /* ports take less; a neighbour that packets wait for may answer */
 	OP_SESSION,    /* a session ages, nears its counter's limit, or is no longer sent on */
 	OP_MTU,
 	OP_PASS,
@@ -209,6 +209,8 @@ circumstance(struct fuzz_rig *f, enum op op, struct fuzz_input *in)
 		return true;
 	case OP_REFUSE:
 		f->r->tx_refuse = a;
+		if (b & 1)
+			rig_neighbour(f->r, RIG_LAN, b & 2 ? FUZZ_STRANGER6 : FUZZ_STRANGER4, 6);
 		return true;
 	case OP_SESSION:
 		change_session(f, a, b);
