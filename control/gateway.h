@@ -156,6 +156,11 @@ struct sl_proto_peer *sl_gateway_peer_find(struct sl_gateway_if *gi, const uint8
 /* 0; -EEXIST with *out the peer there is; -ELOOP: our own key, ignored; -ENOSPC; -ENOMEM. name may be NULL. */
 int sl_gateway_peer_add(struct sl_gateway_if *gi, const uint8_t public_key[SL_KEY_LEN], const char *name,
 	enum sl_peer_source source, struct sl_proto_peer **out);
+/*
+ * Takes at most `budget` allowed IPs from a peer that is to go; whether none is left. So a peer with many of them goes in steps that
+ * do not hold up the loop, with sl_gateway_peer_remove as the last.
+ */
+bool sl_gateway_peer_strip(struct sl_proto_peer *peer, uint32_t budget);
 /* With all its allowed IPs. */
 void sl_gateway_peer_remove(struct sl_proto_peer *peer);
 /* A literal endpoint, or SL_AF_NONE for none; a name asked for before is forgotten. */

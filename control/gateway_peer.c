@@ -53,6 +53,15 @@ forget_name(struct sl_proto_peer *peer)
 	mine->endpoint_host = NULL;
 }
 
+bool
+sl_gateway_peer_strip(struct sl_proto_peer *peer, uint32_t budget)
+{
+	struct sl_allowed_ips *allowed = sl_gateway_peer_if(peer)->gateway->allowed;
+
+	sl_allowed_ips_replace_begin(allowed, peer->slot);
+	return sl_allowed_ips_replace_end(allowed, peer->slot, budget);
+}
+
 void
 sl_gateway_peer_remove(struct sl_proto_peer *peer)
 {

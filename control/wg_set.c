@@ -11,8 +11,9 @@
 #include "crypto/base64.h"
 #include "crypto/wipe.h"
 
-#define REMOVALS_PER_SLICE 128
-#define SWEEP_PER_SLICE    256
+#define REMOVALS_PER_SLICE 128 /* peers */
+#define SWEEP_PER_SLICE    256 /* allowed IPs */
+#define REMOVED_AT_ONCE    16  /* allowed IPs of a peer that goes with its line; one with more goes in slices */
 
 static struct sl_wg_set *
 set_of(struct sl_api_conn *c)
@@ -163,9 +164,18 @@ drop_peer(struct sl_api_conn *c, struct sl_proto_peer *peer)
 static int
 remove_peer(struct sl_api_conn *c, struct sl_proto_peer *peer, const char *value)
 {
+	struct sl_wg_set *set = set_of(c);
+
 	if (strcmp(value, "true") != 0)
 		return -EINVAL;
-	drop_peer(c, peer);
+	if (sl_gateway_peer_strip(peer, REMOVED_AT_ONCE)) {
+		drop_peer(c, peer);
+		return 0;
+	}
+	memcpy(set->doomed, peer->public_key, sizeof(set->doomed));
+	set->job = SL_WG_JOB_REMOVE_PEER;
+	set->peer = SL_PEER_NONE;
+	set->ignore = true;
 	return 0;
 }
 
@@ -347,12 +357,33 @@ remove_some(struct sl_api_conn *c)
 {
 	struct sl_proto_cursor cursor;
 	struct sl_proto_peer *peer = NULL;
+	uint32_t budget = SWEEP_PER_SLICE;
 
 	sl_proto_cursor_open(&cursor, c->gi->proto);
-	for (unsigned i = 0; i < REMOVALS_PER_SLICE && (peer = sl_proto_cursor_next(&cursor)) != NULL; i++)
+	for (unsigned i = 0; i < REMOVALS_PER_SLICE && (peer = sl_proto_cursor_next(&cursor)) != NULL; i++) {
+		uint32_t n = sl_allowed_ips_count(c->gateway->allowed, peer->slot);
+
+		if (!sl_gateway_peer_strip(peer, budget))
+			break;
+		budget -= n;
 		sl_gateway_peer_remove(peer);
+	}
 	sl_proto_cursor_close(&cursor);
 	return sl_proto_if_n_peers(c->gi->proto) == 0;
+}
+
+/* Goes on with the peer that is being removed; whether it is gone. Others may have removed it meanwhile. */
+static bool
+remove_doomed(struct sl_api_conn *c)
+{
+	struct sl_proto_peer *peer = sl_gateway_peer_find(c->gi, set_of(c)->doomed);
+
+	if (peer == NULL)
+		return true;
+	if (!sl_gateway_peer_strip(peer, SWEEP_PER_SLICE))
+		return false;
+	sl_gateway_peer_remove(peer);
+	return true;
 }
 
 void
@@ -363,6 +394,8 @@ sl_wg_set_advance(struct sl_api_conn *c)
 
 	if (set->job == SL_WG_JOB_REMOVE_PEERS)
 		done = remove_some(c);
+	else if (set->job == SL_WG_JOB_REMOVE_PEER)
+		done = remove_doomed(c);
 	else /* of a peer that has gone meanwhile there is nothing left to sweep */
 		done = sl_allowed_ips_replace_end(c->gateway->allowed, set->sweep, SWEEP_PER_SLICE);
 	if (!done)

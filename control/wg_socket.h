@@ -16,6 +16,7 @@ enum sl_wg_request {
 enum sl_wg_job {
 	SL_WG_JOB_NONE,
 	SL_WG_JOB_REMOVE_PEERS, /* replace_peers */
+	SL_WG_JOB_REMOVE_PEER,  /* one with many allowed IPs */
 	SL_WG_JOB_SWEEP,        /* allowed IPs that a replacement left behind */
 };
 
@@ -31,6 +32,7 @@ struct sl_wg_set {
 	uint16_t keepalive; /* applied last, so that all else is in place when it sends */
 	enum sl_wg_job job;
 	uint32_t sweep; /* slot of the peer that is being swept */
+	uint8_t doomed[SL_KEY_LEN]; /* public key of the peer that is being removed */
 };
 
 struct sl_wg_state {

@@ -380,3 +380,53 @@ Test(wg_socket, wg_syncconf_changes_nothing_that_is_the_same)
 	cr_assert_eq(sl_proto_peer_at(r->gw.proto, slot - 1), peer);
 	cr_assert_eq(r->wg0->listen_port, 51820);
 }
+
+#define MANY	    20000 /* allowed IPs of one peer */
+#define A_REQUEST   100   /* of them, set by one request */
+#define A_TURN_MOST 1024  /* of them that may go between two looks at packets */
+
+/* PEER_A with MANY allowed IPs, PEER_B with one; then `lines` of a set, with that many allowed IPs left in the end. */
+static void many_go(const char *lines, uint32_t left)
+{
+	char part[4096];
+
+	set("public_key=" PEER_B "\nallowed_ip=10.9.0.0/24\n", 0);
+	for (unsigned i = 0; i < MANY;) {
+		int n = snprintf(part, sizeof(part), "public_key=" PEER_A "\n");
+
+		for (unsigned end = i + A_REQUEST; i < end; i++)
+			n += snprintf(part + n, sizeof(part) - (size_t)n, "allowed_ip=10.128.%u.%u/32\n", i / 256, i % 256);
+		set(part, 0);
+	}
+	cr_assert_eq(sl_allowed_ips_total(r->gw.allowed), MANY + 1);
+	r->most_taken = 0;
+	set(lines, 0);
+	cr_assert_eq(sl_allowed_ips_total(r->gw.allowed), left);
+	cr_assert_gt(r->most_taken, 0);
+	cr_assert_leq(r->most_taken, A_TURN_MOST, "a turn of the loop took %u allowed IPs away", r->most_taken);
+}
+
+Test(wg_socket, wg_remove_of_a_large_peer_does_not_hold_up_the_loop)
+{
+	many_go("public_key=" PEER_A "\nremove=true\nallowed_ip=10.1.0.0/16\n", 1);
+	cr_assert_eq(owner("10.128.0.1"), 0);
+	cr_assert_neq(owner("10.9.0.1"), 0);
+	cr_assert_eq(sl_proto_if_n_peers(r->wg0->proto), 1);
+}
+
+Test(wg_socket, wg_remove_of_a_large_peer_that_comes_again_at_once)
+{
+	many_go("public_key=" PEER_A "\nremove=true\npublic_key=" PEER_A "\nallowed_ip=10.1.0.0/16\n", 2);
+	cr_assert_eq(owner("10.128.0.1"), 0);
+	cr_assert_neq(owner("10.1.2.3"), 0);
+	cr_assert_eq(sl_proto_if_n_peers(r->wg0->proto), 2);
+}
+
+Test(wg_socket, wg_replace_peers_with_a_large_one_does_not_hold_up_the_loop)
+{
+	many_go("replace_peers=true\npublic_key=" PEER_B "\nallowed_ip=10.1.0.0/16\n", 1);
+	cr_assert_eq(owner("10.128.0.1"), 0);
+	cr_assert_eq(owner("10.9.0.1"), 0);
+	cr_assert_neq(owner("10.1.2.3"), 0);
+	cr_assert_eq(sl_proto_if_n_peers(r->wg0->proto), 1);
+}

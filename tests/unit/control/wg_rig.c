@@ -127,6 +127,7 @@ int wg_rig_connect(const char *name)
 void wg_rig_serve(struct wg_rig *r)
 {
 	struct epoll_event events[EVENTS];
+	uint32_t before, after;
 	bool more;
 	int n;
 
@@ -136,7 +137,11 @@ void wg_rig_serve(struct wg_rig *r)
 		n = epoll_wait(r->gw.epoll_fd, events, EVENTS, 0);
 		for (int i = 0; i < n; i++)
 			sl_api_event(r->gw.api, events[i].data.fd, events[i].events);
+		before = sl_allowed_ips_total(r->gw.allowed);
 		more = sl_api_advance(r->gw.api);
+		after = sl_allowed_ips_total(r->gw.allowed);
+		if (after < before && before - after > r->most_taken)
+			r->most_taken = before - after;
 		if (n <= 0 && !more)
 			break;
 	}

@@ -12,6 +12,7 @@ struct wg_rig {
 	struct sl_config config;
 	struct sl_gateway_if *wg0, *wg1;
 	unsigned sent; /* handshake messages */
+	uint32_t most_taken; /* allowed IPs that went in one turn */
 };
 
 struct wg_rig *wg_rig_create(void);
