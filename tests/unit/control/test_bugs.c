@@ -301,3 +301,21 @@ Test(proto_bugs, bug_reordering_across_a_rekey)
 	cr_assert_eq(a->delivered, before);
 	cr_assert_eq(sim.violations, 0);
 }
+
+/* Not even a place among the sessions or a try that is repeated is had for a peer whose key is of low order. */
+Test(proto_bugs, bug_low_order_keys_send_nothing)
+{
+	static const uint8_t keys[][SL_KEY_LEN] = {{0}, {1}};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct sl_proto_peer *peer;
+
+		cr_assert_eq(sl_proto_peer_add(a->ifp, keys[i], NULL, sim.now, &peer), 0);
+		sl_proto_peer_set_endpoint(peer, &b->self, sim.now);
+		sl_proto_peer_set_keepalive(peer, 1, sim.now);
+		sim_run_for(&sim, 30 * SIM_S);
+		cr_assert_eq(sim_count(&sim, SIM_SENT, 0, 0), 0);
+		cr_assert_eq(a->sessions.reserved, 0);
+		cr_assert_eq(peer->handshake->retransmit_at, 0);
+	}
+}

@@ -101,6 +101,10 @@ Test(proto_interface, p43_the_5_s_stamp_is_reset)
 	cr_assert_eq(sim_count(&sim, SIM_SENT, 0, SL_MSG_INITIATION), 1, "and not retransmitted");
 	sim_send(&sim, 0);
 	cr_assert_eq(sim_count(&sim, SIM_SENT, 0, SL_MSG_INITIATION), 2);
+	sim_run_for(&sim, SIM_S);
+	sl_proto_if_set_key(a->ifp, a->private_key, sim.now);
+	sim_send(&sim, 0);
+	cr_assert_eq(sim_count(&sim, SIM_SENT, 0, SL_MSG_INITIATION), 3, "1 s after the last");
 }
 
 Test(proto_interface, p43_a_peer_with_our_new_key_goes)

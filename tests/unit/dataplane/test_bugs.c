@@ -150,6 +150,7 @@ Test(bugs, bug_greater_for_greater_or_equal)
 		r->now += cases[i].age;
 		receive(r, framed(r, &outer4, &s, cases[i].counter, plain, len, 0, 0));
 		cr_expect_eq(r->n_sent, cases[i].usable, "received, case %u", i);
+		cr_expect_eq(rig_drops(r, SL_DROP_SESSION_EXPIRED), !cases[i].usable);
 		atomic_store(&s.s->send_counter, cases[i].counter);
 		put(r, SL_STAGE_FORWARD, inner4(r, 100));
 		rig_run(r, 0);
@@ -224,7 +225,7 @@ Test(bugs, bug_mtu_0_divides_by_nothing)
 }
 
 /* Buffers in chains, cut at each byte of the last 48: header, ciphertext and tag over two segments and more. */
-Test(bugs, bug_tag_over_two_segments)
+Test(bugs, bug_chained_tag_over_two_segments)
 {
 	struct rig *r = gateway();
 	struct rig_session s = rig_session(r, PEER, false, true);

@@ -3,6 +3,8 @@
  * padding, source. Packets go through outer-udp and open first, so that their outer headers are where they really are.
  */
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 #include <criterion/criterion.h>
 
@@ -403,6 +405,7 @@ Test(decap, mixed_bursts)
 struct half {
 	struct sl_worker *w;
 	struct rte_mbuf *pkts[SHARED_PACKETS];
+	atomic_uint *arrived; /* NULL: each at its own pace; else both do every eight packets together */
 };
 
 static void *
@@ -411,6 +414,11 @@ decap_half(void *arg)
 	struct half *h = arg;
 
 	for (unsigned i = 0; i < SHARED_PACKETS; i += 8) {
+		if (h->arrived) {
+			atomic_fetch_add(h->arrived, 1);
+			while (atomic_load(h->arrived) < 2 * (i / 8 + 1))
+				sched_yield();
+		}
 		sl_stage_decap(h->w, h->pkts + i, 8);
 		rte_pktmbuf_free_bulk(h->w->stages[SL_STAGE_IP_INPUT]->pkts, h->w->stages[SL_STAGE_IP_INPUT]->n);
 		sl_count(&h->w->stats.transmitted, h->w->stages[SL_STAGE_IP_INPUT]->n);
@@ -421,7 +429,8 @@ decap_half(void *arg)
 }
 
 /* Both workers get every packet of one session: each is accepted by exactly one of them. */
-Test(decap, p26_two_workers_one_session, .timeout = 60)
+static void
+two_workers(atomic_uint *arrived)
 {
 	static struct half halves[2];
 	struct rig *r = rig_with_peer();
@@ -437,6 +446,7 @@ Test(decap, p26_two_workers_one_session, .timeout = 60)
 	for (unsigned w = 0; w < 2; w++) {
 		halves[w].w = r->dp->workers[w];
 		halves[w].w->now = r->now;
+		halves[w].arrived = arrived;
 		cr_assert_eq(pthread_create(&threads[w], NULL, decap_half, &halves[w]), 0);
 	}
 	for (unsigned w = 0; w < 2; w++)
@@ -450,4 +460,17 @@ Test(decap, p26_two_workers_one_session, .timeout = 60)
 	sl_peer_totals(&r->dp->peers, PEER, &t);
 	cr_expect_eq(t.rx_bytes, (uint64_t)SHARED_PACKETS * (32 + 48));
 	rig_destroy(r);
+}
+
+Test(decap, p26_two_workers_one_session, .timeout = 60)
+{
+	two_workers(NULL);
+}
+
+/* A window that is asked in one step and marked in another lets both workers have a packet. */
+Test(decap, bug_replay_split_between_workers, .timeout = 60)
+{
+	atomic_uint arrived = 0;
+
+	two_workers(&arrived);
 }

@@ -1,4 +1,6 @@
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <sodium.h>
 
 #include "tests/unit/dataplane/egress.h"
@@ -422,6 +424,7 @@ struct seal_thread {
 	unsigned n;
 	bool in_order;
 	bool keepalives;
+	atomic_uint *arrived; /* NULL: bursts, each worker at its own pace; else one packet at a time, both at once */
 };
 
 static uint16_t
@@ -448,7 +451,7 @@ seal_many(void *arg)
 
 	rte_thread_register();
 	for (unsigned sent = 0; sent < PER_WORKER;) {
-		unsigned burst = RTE_MIN(1 + sent % 61, PER_WORKER - sent);
+		unsigned burst = t->arrived ? 1 : RTE_MIN(1 + sent % 61, PER_WORKER - sent);
 
 		for (unsigned i = 0; i < burst; i++) {
 			struct rte_mbuf *m = rte_pktmbuf_alloc(t->r->dp->pool);
@@ -461,6 +464,12 @@ seal_many(void *arg)
 			sl_worker_enqueue(w, SL_STAGE_ENCAP, m);
 		}
 		sent += burst;
+		if (t->arrived) {
+			atomic_fetch_add(t->arrived, 1);
+			for (unsigned spins = 0; atomic_load(t->arrived) < 2 * sent; spins++)
+				if (spins > 1000)
+					sched_yield();
+		}
 		sl_worker_run(w, RIG_START_NS);
 	}
 	rte_thread_unregister();
@@ -476,8 +485,9 @@ by_value(const void *a, const void *b)
 }
 
 static void
-two_workers(bool keepalives)
+two_workers(bool together)
 {
+	atomic_uint arrived = 0;
 	struct rig *r = tunnel(2, ENDPOINT4);
 	struct rig_session s = rig_session(r, PEER, true, true);
 	uint64_t *all = calloc(2 * PER_WORKER, sizeof(*all));
@@ -486,7 +496,8 @@ two_workers(bool keepalives)
 
 	for (uint16_t i = 0; i < 2; i++) {
 		t[i] = (struct seal_thread){.r = r, .index = i, .counters = calloc(PER_WORKER, sizeof(*all)), .in_order = true};
-		t[i].keepalives = keepalives && i == 1;
+		t[i].keepalives = together && i == 1;
+		t[i].arrived = together ? &arrived : NULL;
 		r->dp->workers[i]->tx = take_counters;
 		r->dp->workers[i]->tx_ctx = &t[i];
 	}
