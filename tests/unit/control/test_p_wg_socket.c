@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control/api_conn.h"
 #include "control/proto/internal.h"
 #include "wg_rig.h"
 
@@ -25,7 +26,7 @@ TestSuite(wg_socket, .init = setup, .fini = teardown);
 
 #define PEER_A	"a8fd09d1a9f09b3f6c0b3c9b0d5a9d1c6f3c5c7e8b2f4d6a1c3e5b7d9f0a2c44"
 #define PEER_B	"b8fd09d1a9f09b3f6c0b3c9b0d5a9d1c6f3c5c7e8b2f4d6a1c3e5b7d9f0a2c44"
-#define PRIVATE "e84b5a6d2717c1003a13b431570353dbaca9146cf150c5f8575680feba52027a"
+#define PRIVATE "ef4b5a6d2717c1003a13b431570353dbaca9146cf150c5f8575680feba5202fa" /* not clamped */
 #define ZERO	"0000000000000000000000000000000000000000000000000000000000000000"
 #define COUNTS	"last_handshake_time_sec=0\nlast_handshake_time_nsec=0\ntx_bytes=0\nrx_bytes=0\n"
 
@@ -96,7 +97,10 @@ Test(wg_socket, wg_socket_files)
 /* `wg show interfaces` connects and closes; clients may be silent, many, slow, or gone while they are answered. */
 Test(wg_socket, wg_socket_clients)
 {
+	enum { REQUESTS = 50 };
+	static char bytes[65536];
 	int silent[100], gone, slow;
+	size_t one, all = 0;
 
 	for (unsigned i = 0; i < 100; i++) {
 		int fd = wg_rig_connect("wg0");
@@ -120,10 +124,20 @@ Test(wg_socket, wg_socket_clients)
 	close(gone); /* the answer meets a closed socket: no signal ends the gateway */
 	wg_rig_serve(r);
 	slow = wg_rig_connect("wg0");
-	for (unsigned i = 0; i < 100; i++)
+	for (unsigned i = 0; i < REQUESTS; i++)
 		cr_assert_eq(write(slow, "get=1\n\n", 7), 7);
+	memset(bytes, '\n', 2 * SL_API_LINE_MAX); /* more than is read ahead */
+	cr_assert_eq(write(slow, bytes, 2 * SL_API_LINE_MAX), 2 * SL_API_LINE_MAX);
 	wg_rig_serve(r);
-	cr_assert_eq(strlen(get()) > 10000, true, "others are served while one does not read");
+	one = strlen(get());
+	cr_assert_gt(one, 10000, "others are served while one does not read");
+	for (size_t n = 1; n > 0; wg_rig_serve(r)) {
+		ssize_t got = recv(slow, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+		n = got > 0 ? (size_t)got : 0;
+		all += n;
+	}
+	cr_assert_eq(all, REQUESTS * one, "and has all of it in the end: %zu of %zu", all, REQUESTS * one);
 	close(slow);
 	for (unsigned i = 0; i < 100; i++)
 		close(silent[i]);
@@ -135,6 +149,7 @@ Test(wg_socket, wg_requests_end_and_follow_one_another)
 	int fd = wg_rig_connect("wg0");
 
 	cr_assert_str_eq(wg_rig_say(r, fd, "get=1\n"), "", "not before the empty line");
+	cr_assert_str_eq(wg_rig_say(r, fd, "whatever=1\n"), "");
 	cr_assert_str_eq(wg_rig_say(r, fd, "\n"), "errno=0\n\n");
 	cr_assert_str_eq(wg_rig_say(r, fd, "set=1\nfwmark=7\n\nget=1\n\nset=1\nfwmark=0\n\nget=1\n\n"),
 	        "errno=0\n\nfwmark=7\nerrno=0\n\nerrno=0\n\nerrno=0\n\n");
@@ -187,6 +202,7 @@ Test(wg_socket, wg_listen_port)
 	cr_assert_eq(atomic_load(&r->gw.dp->listen[65535]), r->wg0->id + 1);
 	set("listen_port=0\n", 0);
 	cr_assert_neq(r->wg0->listen_port, 0, "0: one is picked");
+	cr_assert_neq(r->wg0->listen_port, 65535);
 	cr_assert_eq(atomic_load(&r->gw.dp->listen[r->wg0->listen_port]), r->wg0->id + 1);
 }
 
