@@ -11,6 +11,7 @@
 #define BURSTS       4
 #define SETTLE_NS    (4 * SL_NSEC_PER_SEC) /* longer than any packet waits */
 #define SETTLE_TRIES 8
+#define WRONG_LENGTHS 10
 #define REST_NS      (1000 * SL_NSEC_PER_SEC)
 
 static const struct {
@@ -294,14 +295,14 @@ static const char *const destinations[][2] = {
 };
 
 static void
-make_inner4(uint8_t *p, size_t len, unsigned session, const char *dst)
+make_inner4(uint8_t *p, size_t len, unsigned session, const char *dst, int off)
 {
 	struct sl_ip from = rig_ip(sources[session][0]), to = rig_ip(dst);
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)p;
 
 	if ((size_t)(p[0] & 0xf) * 4 > len || (p[0] & 0xf) < 5)
 		p[0] = 0x45;
-	ip->total_length = rte_cpu_to_be_16((uint16_t)len);
+	ip->total_length = rte_cpu_to_be_16((uint16_t)((int)len + off));
 	memcpy(&ip->src_addr, from.bytes, 4);
 	memcpy(&ip->dst_addr, to.bytes, 4);
 	ip->hdr_checksum = 0;
@@ -309,13 +310,13 @@ make_inner4(uint8_t *p, size_t len, unsigned session, const char *dst)
 }
 
 static void
-make_inner6(uint8_t *p, size_t len, unsigned session, const char *dst)
+make_inner6(uint8_t *p, size_t len, unsigned session, const char *dst, int off)
 {
 	struct sl_ip from = rig_ip(sources[session][1]), to = rig_ip(dst);
 	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)p;
 
 	p[0] = (uint8_t)(6 << 4 | (p[0] & 0xf));
-	ip->payload_len = rte_cpu_to_be_16((uint16_t)(len - sizeof(*ip)));
+	ip->payload_len = rte_cpu_to_be_16((uint16_t)((int)(len - sizeof(*ip)) + off));
 	memcpy(ip->src_addr, from.bytes, 16);
 	memcpy(ip->dst_addr, to.bytes, 16);
 }
@@ -324,9 +325,11 @@ void
 fuzz_make_inner(uint8_t *packet, size_t len, unsigned session, uint8_t hints, uint8_t dst)
 {
 	const char *const *to = destinations[dst % RTE_DIM(destinations)];
+	/* 0: as long as it says; then longer than it is, then shorter */
+	int wrong = (int)(dst / RTE_DIM(destinations)), off = wrong < WRONG_LENGTHS ? wrong : WRONG_LENGTHS - 1 - wrong;
 
 	if (hints & 1 && len >= sizeof(struct rte_ipv4_hdr))
-		make_inner4(packet, len, session, to[0]);
+		make_inner4(packet, len, session, to[0], off);
 	else if (hints & 2 && len >= sizeof(struct rte_ipv6_hdr))
-		make_inner6(packet, len, session, to[1]);
+		make_inner6(packet, len, session, to[1], off);
 }

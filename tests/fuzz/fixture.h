@@ -48,5 +48,6 @@ void fuzz_settle(struct fuzz_rig *f);
 
 /* A data message to us over UDP from the peer: the outer packet's length. v6: of the outer packet. */
 size_t fuzz_sealed(struct fuzz_rig *f, uint8_t *out, unsigned session, bool v6, uint64_t counter, const uint8_t *plain, size_t len);
-/* Writes addresses and lengths into an inner packet of any bytes where it has room for them: hints as in fuzz_inner.c. */
+/* Writes addresses and lengths into an inner packet of any bytes where it has room for them: hints as in fuzz_inner.c, dst a number of
+ * fixture.c's destinations and, above those, how far the length it says is from the right one. */
 void fuzz_make_inner(uint8_t *packet, size_t len, unsigned session, uint8_t hints, uint8_t dst);

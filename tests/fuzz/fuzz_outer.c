@@ -18,7 +18,7 @@
 enum op {
 	OP_FRAME,      /* bytes are the frame */
 	OP_PACKET,     /* in a frame to us */
-	OP_CHECKSUMS,  /* the same with checksums made right */
+	OP_CHECKSUMS,  /* the same with checksums and, but for what the input adds, lengths made right */
 	OP_UDP4,       /* the payload of a datagram to a listen port */
 	OP_UDP6,
 	OP_SEALED4,    /* the plaintext of a data message */
@@ -52,14 +52,17 @@ give_packet(struct fuzz_rig *f, const struct frame *fr, size_t len)
 }
 
 static void
-with_checksums(struct fuzz_rig *f, struct frame *fr)
+with_checksums(struct fuzz_rig *f, struct frame *fr, int8_t off)
 {
+	int total = (int)fr->len + off;
+
 	memcpy(fr->packet, fr->bytes, fr->len);
 	/* what has the lengths that the checksums are taken over */
-	if (fr->len >= sizeof(struct rte_ipv6_hdr) + sizeof(struct rte_udp_hdr)) {
+	if (total >= (int)(sizeof(struct rte_ipv6_hdr) + sizeof(struct rte_udp_hdr)) &&
+		fr->len >= sizeof(struct rte_ipv6_hdr) + sizeof(struct rte_udp_hdr)) {
 		bool v4 = fr->packet[0] >> 4 == 4;
-		uint16_t len = rte_cpu_to_be_16((uint16_t)fr->len);
-		uint16_t payload = rte_cpu_to_be_16((uint16_t)(fr->len - sizeof(struct rte_ipv6_hdr)));
+		uint16_t len = rte_cpu_to_be_16((uint16_t)total);
+		uint16_t payload = rte_cpu_to_be_16((uint16_t)(total - (int)sizeof(struct rte_ipv6_hdr)));
 
 		if (v4)
 			fr->packet[0] = 0x45;
@@ -241,7 +244,7 @@ packet(struct fuzz_rig *f, uint8_t first, struct fuzz_input *in)
 		give_packet(f, &fr, fr.len);
 		break;
 	case OP_CHECKSUMS:
-		with_checksums(f, &fr);
+		with_checksums(f, &fr, (int8_t)a);
 		break;
 	case OP_UDP4:
 	case OP_UDP6:
