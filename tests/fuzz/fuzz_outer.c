@@ -52,7 +52,7 @@ give_packet(struct fuzz_rig *f, const struct frame *fr, size_t len)
 }
 
 static void
-with_checksums(struct fuzz_rig *f, struct frame *fr, int8_t off)
+with_checksums(struct fuzz_rig *f, struct frame *fr, int8_t off, bool no_udp_sum)
 {
 	int total = (int)fr->len + off;
 
@@ -68,6 +68,9 @@ with_checksums(struct fuzz_rig *f, struct frame *fr, int8_t off)
 			fr->packet[0] = 0x45;
 		memcpy(fr->packet + (v4 ? 2 : 4), v4 ? &len : &payload, sizeof(len));
 		rig_fix_checksums(fr->packet);
+		/* which IPv4 allows, and which lets any length of the datagram through */
+		if (no_udp_sum && v4)
+			memset(fr->packet + sizeof(struct rte_ipv4_hdr) + offsetof(struct rte_udp_hdr, dgram_cksum), 0, sizeof(rte_be16_t));
 	}
 	give_packet(f, fr, fr->len);
 }
@@ -244,7 +247,7 @@ packet(struct fuzz_rig *f, uint8_t first, struct fuzz_input *in)
 		give_packet(f, &fr, fr.len);
 		break;
 	case OP_CHECKSUMS:
-		with_checksums(f, &fr, (int8_t)a);
+		with_checksums(f, &fr, (int8_t)a, b & 1);
 		break;
 	case OP_UDP4:
 	case OP_UDP6:
