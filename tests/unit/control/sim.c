@@ -214,6 +214,9 @@ sim_transmit(struct sim_node *from, const struct sl_outer *outer, const void *ms
 		return;
 	if (chance(sim, sim->link.duplication))
 		copies++;
+	/* A cookie reply is good from anywhere, and no reason to answer to there. */
+	if (m.data[0] == SL_MSG_COOKIE_REPLY && !sim->strangers && sim_random(sim, 2) == 0)
+		m.src.port++;
 	while (copies-- > 0)
 		arrive_later(sim, &m);
 }
@@ -322,10 +325,26 @@ next_time(const struct sim *sim)
 }
 
 static void
-settle(struct sim *sim)
+settle_now(struct sim *sim)
 {
 	for (unsigned i = 0; i < 2; i++)
 		sim_node_settle(&sim->nodes[i]);
+}
+
+static void
+catch_up(struct sim *sim, void *arg)
+{
+	settle_now(sim);
+}
+
+/* Control may be busy for a while: facts and timers wait, messages are taken before them. */
+static void
+settle(struct sim *sim)
+{
+	if (sim->busy_max && sim_random(sim, 4) == 0)
+		sim_at(sim, sim->now + 1 + sim_random(sim, sim->busy_max), catch_up, NULL);
+	else
+		settle_now(sim);
 }
 
 void

@@ -108,6 +108,7 @@ struct sim {
 	size_t payloads_room;
 	struct sim_packet *packets; /* all data packets, by key and counter */
 	size_t n_packets, packets_room;
+	uint64_t busy_max;      /* ns: control lets facts and timers wait so long now and then; 0: never */
 	bool strangers;         /* packets of others than the two nodes may be accepted; off in long runs */
 	bool damaged;           /* the message that is being received was damaged by the link */
 	bool verbose;           /* tells what happens */

@@ -370,6 +370,18 @@ jump(struct chaos *chaos, struct sim_node *node)
 	plan(chaos, between(sim, 20 * SIM_S, 200 * SIM_S), jump_end, node);
 }
 
+/* No counter is left to the current session, all of a sudden. */
+static void
+exhaust(struct chaos *chaos, struct sim_node *node)
+{
+	struct sl_session *s = sl_sessions_current(node->peer);
+
+	if (!s || atomic_load(&s->send_counter) > SL_REJECT_AFTER_MESSAGES)
+		return;
+	atomic_store(&s->send_counter, SL_REJECT_AFTER_MESSAGES);
+	sim_seen(chaos->sim, SIM_T_COUNTER_JUMPED_LIMIT);
+}
+
 /* --- the whole --- */
 
 static const struct {
@@ -397,6 +409,7 @@ static const struct {
 	{roam, 30, 4},
 	{go_down, 10, 1},
 	{jump, 20, 2},
+	{exhaust, 10, 2},
 };
 
 static uint64_t
@@ -426,6 +439,7 @@ chaos_begin(struct chaos *chaos, struct sim *sim)
 		.clocks = (enum chaos_clocks)sim_random(sim, 3),
 	};
 	chaos->stepper = other_of(chaos->mobile);
+	sim->busy_max = one_in(sim, 2) ? 300 * SIM_MS : 0;
 	change_link(chaos, NULL);
 	if (one_in(sim, 2))
 		sl_rng_bytes(&sim->rng, chaos->psk, sizeof(chaos->psk));
@@ -439,8 +453,10 @@ chaos_begin(struct chaos *chaos, struct sim *sim)
 		while (times-- > 0)
 			plan(chaos, sim_random(sim, length), kinds[k].fn, &sim->nodes[sim_random(sim, 2)]);
 	}
-	if (one_in(sim, 8))
-		plan(chaos, length - sim_random(sim, 3 * SIM_S), restart, &sim->nodes[sim_random(sim, 2)]);
+	/* Not healed before the link is. */
+	if (one_in(sim, 5))
+		plan(chaos, length - sim_random(sim, 3 * SIM_S), one_in(sim, 3) ? exhaust : restart,
+			&sim->nodes[sim_random(sim, 2)]);
 }
 
 void
@@ -449,6 +465,7 @@ chaos_heal(struct chaos *chaos)
 	struct sim *sim = chaos->sim;
 
 	chaos->healed = true;
+	sim->busy_max = 0;
 	sim->link = HEALED_LINK;
 	if (!one_in(sim, 3))
 		sim_flush(sim, one_in(sim, 2));
