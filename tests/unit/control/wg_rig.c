@@ -1,6 +1,7 @@
 #include "wg_rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/mount.h>
@@ -115,11 +116,14 @@ void wg_rig_destroy(struct wg_rig *r)
 int wg_rig_connect(const char *name)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
+	/* where the backlog is full this fails instead of waiting for us to serve */
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "/var/run/wireguard/%s.sock", name);
-	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
+	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0) {
+		fcntl(fd, F_SETFL, 0);
 		return fd;
+	}
 	close(fd);
 	return -1;
 }
