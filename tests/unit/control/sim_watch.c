@@ -61,6 +61,7 @@ sim_view(struct sim_node *node, struct sim_view *view)
 	view->last_sent = peer->last_sent;
 	view->watch = peer->watch;
 	memcpy(view->latest_timestamp, peer->latest_timestamp, SL_TAI64N_LEN);
+	memcpy(view->sent_timestamp, peer->sent_timestamp, SL_TAI64N_LEN);
 	sl_peer_outer_read(sl_proto_dp_peer(peer), &outer);
 	sl_outer_remote(&outer, &view->endpoint);
 	view->has_local = outer.local;
@@ -138,6 +139,9 @@ saw_any(struct sim_node *node, const struct sim_view *was, struct sim_view *is)
 	/* A responder's new session ends previous, an initiator's takes next away (22). */
 	if (!empty(is->slots[SL_SESSION_PREVIOUS]) && !empty(is->slots[SL_SESSION_NEXT]))
 		sim_violation(sim, "node %u: previous and next at once", node->number);
+	if (is->counters.initiations_sent > was->counters.initiations_sent &&
+		memcmp(is->sent_timestamp, was->sent_timestamp, SL_TAI64N_LEN) <= 0)
+		sim_violation(sim, "node %u: initiation that is no newer than the last", node->number);
 	if (node->sessions.reserved > SL_SESSION_ROLES + 1)
 		sim_violation(sim, "node %u: %u sessions", node->number, node->sessions.reserved);
 	if (memcmp(is->latest_timestamp, was->latest_timestamp, SL_TAI64N_LEN) < 0)
@@ -160,8 +164,13 @@ sim_saw_message(struct sim_node *node, const struct sim_view *before, uint32_t t
 		if (memcmp(after.latest_timestamp, before->latest_timestamp, SL_TAI64N_LEN) <= 0)
 			sim_violation(sim, "node %u: initiation accepted twice", node->number);
 	}
-	if (is->responses_received > was->responses_received)
+	if (is->responses_received > was->responses_received) {
 		sim_seen(sim, SIM_T_RESPONSE_TAKEN);
+		if (after.retransmit_at != 0)
+			sim_violation(sim, "node %u: tries go on after the response", node->number);
+		if (after.sent != sim->now && node->jump_to == 0)
+			sim_violation(sim, "node %u: nothing sent right after the response", node->number);
+	}
 	if (is->unexpected > was->unexpected)
 		sim_seen(sim, type == SL_MSG_COOKIE_REPLY ? SIM_T_COOKIE_REFUSED : SIM_T_RESPONSE_SUPERSEDED);
 	if (is->cookies_sent > was->cookies_sent)

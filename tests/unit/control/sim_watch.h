@@ -114,7 +114,7 @@ struct sim_view {
 	uint64_t retransmit_at, zero_at, sweep_at, sent;
 	uint64_t unanswered_floor, owed_floor, again_armed, persist_floor, last_sent, stamp_floor;
 	uint8_t watch;
-	uint8_t latest_timestamp[SL_TAI64N_LEN];
+	uint8_t latest_timestamp[SL_TAI64N_LEN], sent_timestamp[SL_TAI64N_LEN];
 	unsigned staged;
 	struct sl_endpoint endpoint;
 	struct sl_proto_if_counters counters;
