@@ -4,12 +4,11 @@
  * implementation (tests/unit/oracle.h), not the gateway's code.
  *
  *   wgrecord config          prints a configuration for wireguard-go
- *   wgrecord responder PORT  waits for wireguard-go's initiation, answers it with a cookie, and the next with a response
- *   wgrecord initiator PORT THEIR_PORT
- *                            puts wireguard-go under load, takes its cookie, and initiates with it
+ *   wgrecord responder PORT  waits for wireguard-go's initiation, answers it with a cookie, and the next with a
+ * response wgrecord initiator PORT THEIR_PORT puts wireguard-go under load, takes its cookie, and initiates with it
  *
- * Both then exchange echo requests (10.9.0.1 is us, 10.9.0.2 wireguard-go) and print a line per item: NAME HEX. Status 1
- * where anything comes that is not as it should be. tests/tools/record_transcripts runs it.
+ * Both then exchange echo requests (10.9.0.1 is us, 10.9.0.2 wireguard-go) and print a line per item: NAME HEX. Status
+ * 1 where anything comes that is not as it should be. tests/tools/record_transcripts runs it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,11 +20,11 @@
 #include "tests/unit/control/transcript.h"
 #include "tests/unit/oracle.h"
 
-#define PACKETS      3     /* echo requests and replies */
-#define MSG_MAX	     2048
-#define JUNK_AT_ONCE 256   /* more than wireguard-go's queue holds before it is under load */
+#define PACKETS      3 /* echo requests and replies */
+#define MSG_MAX      2048
+#define JUNK_AT_ONCE 256 /* more than wireguard-go's queue holds before it is under load */
 #define JUNK_ROUNDS  200
-#define WAIT_S	     20
+#define WAIT_S       20
 #define INSIDE_US    0x0a090001u
 #define INSIDE_THEM  0x0a090002u
 
@@ -88,7 +87,7 @@ static uint16_t checksum(const uint8_t *p, size_t len)
 	for (size_t i = 0; i + 1 < len; i += 2)
 		sum += (uint32_t)p[i] << 8 | p[i + 1];
 	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~(sum + (sum >> 16));
+	return (uint16_t) ~(sum + (sum >> 16));
 }
 
 static void put_be16(uint8_t *p, uint16_t v)
@@ -184,8 +183,8 @@ static void responder(void)
 
 		if (receive_data(plain) < 28 || plain[20] != 8)
 			tool_die("not an echo request");
-		make_echo(echo, 0, (uint16_t)(plain[24] << 8 | plain[25]), (uint16_t)(plain[26] << 8 | plain[27]), INSIDE_US,
-			INSIDE_THEM);
+		make_echo(echo, 0, (uint16_t)(plain[24] << 8 | plain[25]), (uint16_t)(plain[26] << 8 | plain[27]),
+		        INSIDE_US, INSIDE_THEM);
 		memcpy(echo + 28, plain + 28, 36);
 		put_be16(echo + 22, 0);
 		put_be16(echo + 22, checksum(echo + 20, 44));
@@ -216,7 +215,8 @@ static void put_under_load(void)
 
 static void initiator(void)
 {
-	uint8_t msg[MSG_MAX], stamp[ORACLE_STAMP], cookie[ORACLE_COOKIE], first[ORACLE_INITIATION], second[ORACLE_INITIATION];
+	uint8_t msg[MSG_MAX], stamp[ORACLE_STAMP], cookie[ORACLE_COOKIE], first[ORACLE_INITIATION],
+	        second[ORACLE_INITIATION];
 
 	oracle_stamp(stamp, TRANSCRIPT_WALL, 0);
 	oracle_initiation(&o, transcript_ephemeral[0], index_of(0), stamp, NULL, first);
@@ -256,7 +256,7 @@ static void config(void)
 	sl_key_to_base64(psk, transcript_psk);
 	printf("[Interface]\nPrivateKey = %s\nListenPort = 51821\n\n[Peer]\nPublicKey = %s\nPresharedKey = %s\n"
 	       "AllowedIPs = 10.9.0.1/32\n",
-		theirs, ours, psk);
+	        theirs, ours, psk);
 }
 
 int main(int argc, char **argv)

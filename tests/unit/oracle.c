@@ -122,8 +122,8 @@ static void seal(uint8_t *out, const uint8_t key[32], uint64_t counter, const vo
 }
 
 /* len: of the plaintext. */
-static bool unseal(uint8_t *out, const uint8_t key[32], uint64_t counter, const uint8_t *in, size_t len, const void *aad,
-        size_t aad_len)
+static bool unseal(uint8_t *out, const uint8_t key[32], uint64_t counter, const uint8_t *in, size_t len,
+        const void *aad, size_t aad_len)
 {
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	uint8_t nonce[12], tag[TAG];

@@ -1,7 +1,7 @@
 /*
- * A second implementation of WireGuard's messages, for tests alone: both roles of the handshake, macs, cookies and data,
- * written from the paper and the Noise specification on libcrypto and libsodium. It shares no header and no line with
- * the code under test, so that a mistake made alike in making and in reading a message does not go unnoticed.
+ * A second implementation of WireGuard's messages, for tests alone: both roles of the handshake, macs, cookies and
+ * data, written from the paper and the Noise specification on libcrypto and libsodium. It shares no header and no line
+ * with the code under test, so that a mistake made alike in making and in reading a message does not go unnoticed.
  *
  * One thread; all memory is the caller's. Time and randomness are arguments. Numbers are in host order. A library call
  * that fails where it cannot ends the process.
@@ -37,8 +37,8 @@ struct oracle {
 };
 
 /* psk NULL: none. The private key is clamped. */
-void oracle_init(
-        struct oracle *o, const uint8_t private_key[ORACLE_KEY], const uint8_t peer_key[ORACLE_KEY], const uint8_t *psk);
+void oracle_init(struct oracle *o, const uint8_t private_key[ORACLE_KEY], const uint8_t peer_key[ORACLE_KEY],
+        const uint8_t *psk);
 void oracle_public(uint8_t public_key[ORACLE_KEY], const uint8_t private_key[ORACLE_KEY]);
 
 /* Messages 1 and 2, whole. cookie NULL: mac2 is zero. */

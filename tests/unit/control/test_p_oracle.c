@@ -108,7 +108,8 @@ static void we_initiate(void)
 	cr_assert_arr_eq(last(SL_MSG_INITIATION, 148), msg1, sizeof(msg1));
 	oracle_response(&o, ephemeral, 0xfeedf00d, NULL, msg2);
 	to_us(msg2, sizeof(msg2));
-	cr_assert_eq(oracle_open(&o, last(SL_MSG_DATA, 32), 32, &counter, plain), 0, "a keepalive right after the response");
+	cr_assert_eq(
+	        oracle_open(&o, last(SL_MSG_DATA, 32), 32, &counter, plain), 0, "a keepalive right after the response");
 	cr_assert_eq(counter, 0);
 	data_both_ways(1, 0);
 }
@@ -204,7 +205,8 @@ Test(proto_oracle, p14_their_reply_to_our_response)
 		to_us(msg, sizeof(msg));
 		response = last(SL_MSG_RESPONSE, 92);
 		if (i == 0) {
-			oracle_cookie_reply(reply, o.public_key, fixed, fixed, response + 60, sl_load_le32(response + 4));
+			oracle_cookie_reply(
+			        reply, o.public_key, fixed, fixed, response + 60, sl_load_le32(response + 4));
 			to_us(reply, sizeof(reply));
 			cr_assert_eq(sl_proto_if_counters(a->ifp)->cookies_received, 1);
 		}

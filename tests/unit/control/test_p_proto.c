@@ -37,7 +37,8 @@ Test(proto_items, p1_sizes_and_types_are_judged_again)
 
 			sl_store_le32(bytes, type);
 			sl_proto_receive(a->ifp, &msg, 1, sim.now);
-			cr_assert_eq(sl_proto_if_counters(a->ifp)->malformed - before, !right, "type %u, %zu bytes", type, len);
+			cr_assert_eq(sl_proto_if_counters(a->ifp)->malformed - before, !right, "type %u, %zu bytes",
+			        type, len);
 			malformed += !right;
 		}
 	}

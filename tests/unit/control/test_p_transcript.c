@@ -1,7 +1,7 @@
 /*
- * Conversations that wireguard-go has had (tests/tools/wgrecord.c, transcript_*.txt), replayed against our protocol core
- * with the same keys and the same randomness: where ours is the word, it must say exactly what wireguard-go took; what
- * wireguard-go said must be taken, and its data open to the recorded packets (protocol.md 2, 7, 12–16, 22).
+ * Conversations that wireguard-go has had (tests/tools/wgrecord.c, transcript_*.txt), replayed against our protocol
+ * core with the same keys and the same randomness: where ours is the word, it must say exactly what wireguard-go took;
+ * what wireguard-go said must be taken, and its data open to the recorded packets (protocol.md 2, 7, 12–16, 22).
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ static struct line lines[LINES];
 static unsigned n_lines;
 static struct sim sim;
 static struct sim_node *a;
-static struct oracle o; /* our end, to see that the recording is what it should be */
+static struct oracle o;        /* our end, to see that the recording is what it should be */
 static const uint8_t *keys[2]; /* what 32 random bytes are, one after another */
 static unsigned n_keys;
 
@@ -129,7 +129,8 @@ static void data_as_recorded(void)
 
 		cr_assert_eq(sl_load_le32(l->data), SL_MSG_DATA);
 		cr_assert_eq(counter, packets);
-		cr_assert(sl_aead_open(got, l->data + 16, l->len - 16, NULL, 0, counter, s->recv_key), "packet %u", packets);
+		cr_assert(sl_aead_open(got, l->data + 16, l->len - 16, NULL, 0, counter, s->recv_key), "packet %u",
+		        packets);
 		cr_assert_arr_eq(got, plain->data, plain->len, "packet %u", packets);
 		cr_assert_eq(oracle_open(&o, l->data, l->len, &counter, got), (long)plain->len);
 	}

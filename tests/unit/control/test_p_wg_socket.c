@@ -24,11 +24,11 @@ static void teardown(void)
 
 TestSuite(wg_socket, .init = setup, .fini = teardown);
 
-#define PEER_A	"a8fd09d1a9f09b3f6c0b3c9b0d5a9d1c6f3c5c7e8b2f4d6a1c3e5b7d9f0a2c44"
-#define PEER_B	"b8fd09d1a9f09b3f6c0b3c9b0d5a9d1c6f3c5c7e8b2f4d6a1c3e5b7d9f0a2c44"
+#define PEER_A  "a8fd09d1a9f09b3f6c0b3c9b0d5a9d1c6f3c5c7e8b2f4d6a1c3e5b7d9f0a2c44"
+#define PEER_B  "b8fd09d1a9f09b3f6c0b3c9b0d5a9d1c6f3c5c7e8b2f4d6a1c3e5b7d9f0a2c44"
 #define PRIVATE "ef4b5a6d2717c1003a13b431570353dbaca9146cf150c5f8575680feba5202fa" /* not clamped */
-#define ZERO	"0000000000000000000000000000000000000000000000000000000000000000"
-#define COUNTS	"last_handshake_time_sec=0\nlast_handshake_time_nsec=0\ntx_bytes=0\nrx_bytes=0\n"
+#define ZERO    "0000000000000000000000000000000000000000000000000000000000000000"
+#define COUNTS  "last_handshake_time_sec=0\nlast_handshake_time_nsec=0\ntx_bytes=0\nrx_bytes=0\n"
 
 /* What a peer without anything says in a get. */
 #define BARE(key)                                                                                                      \
@@ -116,7 +116,7 @@ Test(wg_socket, wg_socket_clients)
 	for (unsigned i = 0; i < 200; i++) {
 		char lines[256];
 
-		snprintf(lines, sizeof(lines), "public_key=%02x" "%s\nallowed_ip=10.0.%u.0/24\n", i, PEER_A + 2, i);
+		snprintf(lines, sizeof(lines), "public_key=%02x%s\nallowed_ip=10.0.%u.0/24\n", i, &PEER_A[2], i);
 		set(lines, 0);
 	}
 	gone = wg_rig_connect("wg0");
@@ -183,7 +183,9 @@ Test(wg_socket, wg_private_key)
 	snprintf(lines, sizeof(lines), "private_key=%s\n", hex);
 	got(lines);
 	set("private_key=12\n", -22);
-	set("private_key=g" "84b5a6d2717c1003a13b431570353dbaca9146cf150c5f8575680feba52027a\n", -22);
+	set("private_key=g"
+	    "84b5a6d2717c1003a13b431570353dbaca9146cf150c5f8575680feba52027a\n",
+	        -22);
 	got(lines);
 	set("private_key=" ZERO "\n", 0);
 	got("");
@@ -243,7 +245,8 @@ Test(wg_socket, wg_public_key_and_replace_peers)
 Test(wg_socket, wg_remove)
 {
 	set("public_key=" PEER_A "\nallowed_ip=10.0.0.0/24\npublic_key=" PEER_B "\n", 0);
-	set("public_key=" PEER_A "\nremove=true\nallowed_ip=10.1.0.0/24\npersistent_keepalive_interval=5\nendpoint=1.2.3.4:5\n",
+	set("public_key=" PEER_A
+	    "\nremove=true\nallowed_ip=10.1.0.0/24\npersistent_keepalive_interval=5\nendpoint=1.2.3.4:5\n",
 	        0);
 	got(BARE(PEER_B));
 	cr_assert_eq(owner("10.0.0.1"), 0);
@@ -265,8 +268,8 @@ Test(wg_socket, wg_update_only)
 Test(wg_socket, wg_preshared_key)
 {
 	set("public_key=" PEER_A "\npreshared_key=" PEER_B "\n", 0);
-	got("public_key=" PEER_A "\npreshared_key=" PEER_B
-	    "\nprotocol_version=1\n" COUNTS "persistent_keepalive_interval=0\n");
+	got("public_key=" PEER_A "\npreshared_key=" PEER_B "\nprotocol_version=1\n" COUNTS
+	    "persistent_keepalive_interval=0\n");
 	set("public_key=" PEER_A "\npreshared_key=" ZERO "\n", 0);
 	got(BARE(PEER_A));
 	set("public_key=" PEER_A "\npreshared_key=00\n", -22);
@@ -310,7 +313,8 @@ Test(wg_socket, wg_keepalive)
 	set("public_key=" PEER_A "\npersistent_keepalive_interval=0\n", 0);
 	got(BARE(PEER_A));
 	/* switched on in the same breath with the endpoint that comes behind it: sent at once */
-	set("private_key=" PRIVATE "\npublic_key=" PEER_A "\npersistent_keepalive_interval=5\nendpoint=192.0.2.1:1\n", 0);
+	set("private_key=" PRIVATE "\npublic_key=" PEER_A "\npersistent_keepalive_interval=5\nendpoint=192.0.2.1:1\n",
+	        0);
 	for (unsigned i = 0; i < 8; i++)
 		sl_proto_advance(r->gw.proto, r->gw.now, 8);
 	cr_assert_eq(r->sent, 1);
@@ -374,8 +378,8 @@ Test(wg_socket, wg_counters)
 	peer->latest_handshake = (struct timespec){.tv_sec = 1700000001, .tv_nsec = 5};
 	sl_peer_stamp_sent(&r->gw.dp->peers, 0, peer->slot, r->gw.now, 1428, true);
 	sl_peer_stamp_received(&r->gw.dp->peers, 0, peer->slot, r->gw.now, 1372, true);
-	cr_assert_not_null(
-	        strstr(get(), "last_handshake_time_sec=1700000001\nlast_handshake_time_nsec=5\ntx_bytes=1428\nrx_bytes=1372\n"));
+	cr_assert_not_null(strstr(get(),
+	        "last_handshake_time_sec=1700000001\nlast_handshake_time_nsec=5\ntx_bytes=1428\nrx_bytes=1372\n"));
 }
 
 /* What `wg syncconf` sends every time: nothing of it may disturb what is the same already. */
@@ -397,7 +401,7 @@ Test(wg_socket, wg_syncconf_changes_nothing_that_is_the_same)
 	cr_assert_eq(r->wg0->listen_port, 51820);
 }
 
-#define MANY	    20000 /* allowed IPs of one peer */
+#define MANY        20000 /* allowed IPs of one peer */
 #define A_REQUEST   100   /* of them, set by one request */
 #define A_TURN_MOST 1024  /* of them that may go between two looks at packets */
 
@@ -411,7 +415,8 @@ static void many_go(const char *lines, uint32_t left)
 		int n = snprintf(part, sizeof(part), "public_key=" PEER_A "\n");
 
 		for (unsigned end = i + A_REQUEST; i < end; i++)
-			n += snprintf(part + n, sizeof(part) - (size_t)n, "allowed_ip=10.128.%u.%u/32\n", i / 256, i % 256);
+			n += snprintf(
+			        part + n, sizeof(part) - (size_t)n, "allowed_ip=10.128.%u.%u/32\n", i / 256, i % 256);
 		set(part, 0);
 	}
 	cr_assert_eq(sl_allowed_ips_total(r->gw.allowed), MANY + 1);

@@ -18,7 +18,8 @@
 #define TURNS    100000
 #define START_NS (1000 * SL_NSEC_PER_SEC)
 
-static void op_send(void *ctx, struct sl_proto_if *ifp, const struct sl_outer *to, const void *msg, size_t len, uint8_t tos)
+static void op_send(
+        void *ctx, struct sl_proto_if *ifp, const struct sl_outer *to, const void *msg, size_t len, uint8_t tos)
 {
 	((struct wg_rig *)ctx)->sent++;
 }
@@ -67,8 +68,15 @@ static struct sl_gateway_if *interface(struct wg_rig *r, const char *name)
 
 struct wg_rig *wg_rig_create(void)
 {
-	struct sl_dataplane_config dp = {.name = "sl", .pool_size = 1023, .frame_len = 1514, .jumbo_size = 7,
-	        .peers = PEERS, .sessions = 4 * PEERS, .neighbours = 64, .workers = 1, .socket = SOCKET_ID_ANY};
+	struct sl_dataplane_config dp = {.name = "sl",
+	        .pool_size = 1023,
+	        .frame_len = 1514,
+	        .jumbo_size = 7,
+	        .peers = PEERS,
+	        .sessions = 4 * PEERS,
+	        .neighbours = 64,
+	        .workers = 1,
+	        .socket = SOCKET_ID_ANY};
 	struct wg_rig *r = calloc(1, sizeof(*r));
 	struct sl_proto_config proto = {.line = 1, .rng = sl_rng_kernel, .ops = &ops, .ctx = r, .now = START_NS};
 

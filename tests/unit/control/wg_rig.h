@@ -1,6 +1,6 @@
 /*
- * A gateway without ports and workers whose `wg` sockets can be talked to: tables, protocol core and control/api.h, in a
- * mount namespace where /run is its own. What the core sends is counted. One per test; needs root, and skips the test
+ * A gateway without ports and workers whose `wg` sockets can be talked to: tables, protocol core and control/api.h, in
+ * a mount namespace where /run is its own. What the core sends is counted. One per test; needs root, and skips the test
  * without. The client's side is a plain socket; nothing waits, each call serves the sockets until they are quiet.
  */
 #pragma once
@@ -11,7 +11,7 @@ struct wg_rig {
 	struct sl_gateway gw;
 	struct sl_config config;
 	struct sl_gateway_if *wg0, *wg1;
-	unsigned sent; /* handshake messages */
+	unsigned sent;       /* handshake messages */
 	uint32_t most_taken; /* allowed IPs that went in one turn */
 };
 

@@ -83,8 +83,8 @@ Test(oracle, p7_both_messages_and_the_keys)
 		make_ends(&s, i);
 		sl_mac_keys_init(&to_initiator, s.initiator.public_key);
 		sl_mac_keys_init(&to_responder, s.responder.public_key);
-		cr_assert_eq(sl_noise_create_initiation(&hs1, &s.initiator, s.responder.public_key, s.ss, s.stamp, s.e1, index1,
-		                     &m1),
+		cr_assert_eq(sl_noise_create_initiation(
+		                     &hs1, &s.initiator, s.responder.public_key, s.ss, s.stamp, s.e1, index1, &m1),
 		        SL_NOISE_OK);
 		sl_macs_write(&to_responder, cookie, &m1, sizeof(m1));
 		oracle_initiation(&s.o_initiator, s.e1, index1, s.stamp, cookie, o1);
@@ -208,8 +208,12 @@ Test(oracle, p2_data_messages)
 		for (size_t len = 0; len <= 256; len += 16) {
 			uint8_t got[512], want[512], plain[512];
 			struct sl_msg_data header = {SL_MSG_DATA, o.peer_index, counters[i]};
-			struct sl_aead_job job = {.key = o.send, .counter = counters[i], .src = (uint8_t *)pool[3],
-			        .dst = got + 16, .tag = got + 16 + len, .len = (uint32_t)len};
+			struct sl_aead_job job = {.key = o.send,
+			        .counter = counters[i],
+			        .src = (uint8_t *)pool[3],
+			        .dst = got + 16,
+			        .tag = got + 16 + len,
+			        .len = (uint32_t)len};
 			uint64_t counter;
 
 			memcpy(got, &header, sizeof(header));

@@ -110,8 +110,8 @@ Test(wire, p2_keepalive_received)
 }
 
 /*
- * Their packets, with the frame at every even address that it can have: behind 14 + 20 + 8 bytes of headers a message and
- * the counter in it stand at any alignment. This program's copies of the stages end it at a load that needs more.
+ * Their packets, with the frame at every even address that it can have: behind 14 + 20 + 8 bytes of headers a message
+ * and the counter in it stand at any alignment. This program's copies of the stages end it at a load that needs more.
  */
 Test(wire, p4_received_at_every_alignment)
 {
