@@ -41,7 +41,16 @@ check_equal "no number of the session was used twice" 0 "$(wgpeer_result .reused
 check_equal "nothing was taken for a replay" 0 "$(drops hub replay)"
 
 # The LAN's flows come in over two queues, and both workers seal for a peer that stays where it is.
+# It is a new process that has lost the session before: the LAN begins once the hub has gone over to the new one.
+latest_handshake() {
+	json hub peers '.peers[0]."latest-handshake"'
+}
+changed_from() {
+	[ "$("${@:2}")" != "$1" ]
+}
+before=$(latest_handshake)
 wgpeer_start spoke1 --endpoint $HUB4,$HUB_PORT --to $LAN4,7002 --flows $FLOWS --count 0 --expect $COUNT --seconds 30
+check "the hub has gone over to the peer's new session" until_true 10 changed_from "$before" latest_handshake
 flow_send lan --to 10.64.1.1 --port 7002 --count $COUNT --flows $FLOWS --rate 8000
 wgpeer_wait
 check_equal "both workers sealed for one peer: all came, none twice, order kept within a flow" "$((COUNT * FLOWS)) 0 0" \

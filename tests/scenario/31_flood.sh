@@ -6,7 +6,7 @@
 
 WAN1=198.51.100.10
 RATE=100000         # a second, or what the machine can send
-SECONDS_LONG=12
+SECONDS_LONG=18
 SOURCES=1048576
 NEW_PEERS="3 4 5 6" # they come while the flood runs
 FLOW_RATE=1000

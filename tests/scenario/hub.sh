@@ -164,9 +164,15 @@ flow_receiver() {
 	until_true 5 grep -q listening "$LAB_DIR/$1.$2.tally" || die "flow recv does not listen on $1:$2"
 }
 
+flow_ended() {
+	tail -n 1 "$LAB_DIR/$1.$2.tally" | grep -q '^{'
+}
+
 # flow_wait NODE PORT: waits for the receiver; its tally is then in $TALLY.
 flow_wait() {
-	wait "${LAB_PID[flow-$1-$2]}"
+	# in a subshell, such as $(...), the receiver is no child to wait for: its tally tells that it has ended
+	wait "${LAB_PID[flow-$1-$2]}" 2>/dev/null
+	until_true 60 flow_ended "$1" "$2"
 	TALLY=$(tail -n 1 "$LAB_DIR/$1.$2.tally")
 }
 
