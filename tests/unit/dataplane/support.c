@@ -1,5 +1,6 @@
 #include "tests/unit/dataplane/support.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -27,12 +28,16 @@ rig_eal(void)
 	static bool up;
 	char *argv[] = {"test", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry", "-m", "256", "-l", "0",
 		"--log-level", "4", NULL};
+	cpu_set_t cpus;
 
 	if (up)
 		return;
 	up = true;
 	setenv("XDG_RUNTIME_DIR", "/tmp", 0);
+	cr_assert_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
 	cr_assert_geq(rte_eal_init(11, argv), 0, "EAL: %s", rte_strerror(rte_errno));
+	/* EAL has put this thread on one core, and all that it begins would share that: workers are to run beside each other. */
+	cr_assert_eq(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
 	cr_assert_eq(sl_crypto_init(), 0);
 }
 
