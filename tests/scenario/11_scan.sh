@@ -32,11 +32,11 @@ note "the gateway with $((IDLE + 1)) peers was ready after $(($(now_ms) - starte
 spoke_start 1 "$(hub_endpoint4)"
 check "the tunnel is up" pings spoke1 $LAN4
 
-flow_receiver lan 7000 20000 1 40
-flow_receiver spoke1 7001 20000 1 40
-flow_send spoke1 --to $LAN4 --port 7000 --count 20000 --rate 2000 --size 200 &
+flow_receiver lan 7000 10000 1 60
+flow_receiver spoke1 7001 10000 1 60
+flow_send spoke1 --to $LAN4 --port 7000 --count 10000 --rate 1000 --size 200 &
 up=$!
-flow_send lan --to "$(spoke_inner4 1)" --port 7001 --count 20000 --rate 2000 --size 200 &
+flow_send lan --to "$(spoke_inner4 1)" --port 7001 --count 10000 --rate 1000 --size 200 &
 down=$!
 for round in 1 2 3; do
 	sent=$(on scanner "$TOOLS/inject" make --iface eth0 --mac "$(mac_of hub lan1)" --from 10.21.0.10,4000 \

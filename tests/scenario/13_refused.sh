@@ -17,8 +17,8 @@ check "the honest tunnel is up" pings spoke1 $LAN4
 HUB_MAC=$(mac_of hub wan0)
 
 # An honest flow runs beside all of this, and must lose nothing.
-flow_receiver lan 7000 30000 1 60
-flow_send spoke1 --to $LAN4 --port 7000 --count 30000 --rate 1500 --size 100 &
+flow_receiver lan 7000 12000 1 120
+flow_send spoke1 --to $LAN4 --port 7000 --count 12000 --rate 600 --size 100 &
 sender=$!
 
 # counted DESCRIPTION REASON COUNT COMMAND...: the command's packets are counted under that reason.

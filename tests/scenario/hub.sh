@@ -67,7 +67,8 @@ spoke_start() {
 		peer "$(public_key hub)" endpoint "$endpoint" \
 		allowed-ips 10.64.0.0/16,fd00:64::/64,10.20.0.0/16,fd00:20::/64 "$@" || die "wg set on spoke$n"
 	address "spoke$n" "wg$n" "$(spoke_inner4 "$n")/32" "$(spoke_inner6 "$n")/128"
-	on "spoke$n" ip link set "wg$n" mtu 1420 up
+	# the kernel's queue before wireguard-go must not overflow while a busy machine keeps that from running
+	on "spoke$n" ip link set "wg$n" mtu 1420 txqueuelen 10000 up
 	local to
 	for to in 10.64.0.0/16 10.20.0.0/16 fd00:64::/64 fd00:20::/64; do
 		route "spoke$n" $to dev "wg$n"
