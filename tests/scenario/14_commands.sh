@@ -84,9 +84,10 @@ check_equal "SIGTERM leaves devices and sockets as they were" "$before" "$(state
 
 # --- endpoints by name, and why a handshake fails
 
-cp /etc/hosts "$LAB_DIR/hosts"
-echo '198.18.1.2 spoke1.example.net' >>"$LAB_DIR/hosts"
-mount --bind "$LAB_DIR/hosts" /etc/hosts
+# an /etc of the lab's own: a bare system may not even have a hosts file to bind another one to
+cp -a /etc "$LAB_DIR/etc"
+echo '198.18.1.2 spoke1.example.net' >>"$LAB_DIR/etc/hosts"
+mount --bind "$LAB_DIR/etc" /etc
 keys stranger
 cat >"$LAB_DIR/names.txt" <<EOT
       byname: {public-key: "$(public_key spoke1)", endpoint: "spoke1.example.net:51821", allowed-ips: [10.64.0.11/32]}
