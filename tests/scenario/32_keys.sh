@@ -61,6 +61,8 @@ hub_wg peer "$(public_key spoke1)" remove \
 	peer "$(public_key spoke1-new)" allowed-ips "$(spoke_inner4 1)/32" endpoint 198.18.1.2:40404
 on spoke1 wg set wg1 private-key "$LAB_DIR/spoke1-new.key"
 check "st05: a new key of the spoke, which starts: the next ping" one_ping spoke1 $LAN4
+# An initiation within 20 ms of the one before is dropped, whatever the key: two pings take longer than that.
+check "st05: and traffic goes on" on spoke1 ping -n -q -c 2 -i 0.05 -W 1 $LAN4
 hub_wg private-key "$LAB_DIR/hub.key"
 on spoke1 wg set wg1 peer "$(public_key hub-newer)" remove \
 	peer "$(public_key hub)" allowed-ips 10.64.0.0/16,10.20.0.0/16 endpoint "$(hub_endpoint4)"
