@@ -14,7 +14,6 @@ LAB_ROOT=${LAB_SOURCE%/tests/scenario/lab.sh}
 SLUICE=${SLUICE:-$LAB_ROOT/build/app/sluice}
 # shellcheck disable=SC2034 # for the scripts that source this
 TOOLS=${LAB_TOOLS:-$LAB_ROOT/build/tests/tools}
-LAB_SKIPPED=77
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Namespaces of our own
@@ -195,11 +194,6 @@ lab_keep() {
 		sleep 3600 &
 		wait $!
 	done
-}
-
-lab_skip() {
-	echo "   skipped: $*"
-	exit $LAB_SKIPPED
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
