@@ -2,16 +2,20 @@
  * Cycles per packet of a worker's whole pass, from the frame that comes in to the frame that goes out, over ports in
  * memory: encap and decap, beside the AEAD alone on the same sizes and bursts in the same round.
  *
- *   pass [--json] [--rounds N] [--peers N,N,…] [--sizes N,N,…] [--offload]
+ *   pass [--json] [--stages] [--rounds N] [--peers N,N,…] [--zipf] [--sizes N,N,…,imix] [--bursts N,N,…]
+ *        [--buffers N,N,…] [--only encap|decap] [--offload]
  *
  * Rows: inner packets of 64, 512 and 1420 bytes, bursts of 32 and 64, packets in 64 buffers that stay warm and in
- * 8192 that do not, traffic for 1, 1000 and 10000 peers round robin. Figures are TSC cycles per packet: a round's is
- * the median of its bursts, since on a shared machine a burst during which the thread was off its core would outweigh
- * all others; printed are the median over rounds and the quartiles. --offload: ports check and fill in UDP checksums.
+ * 8192 that do not, traffic for 1, 1000 and 10000 peers round robin, or with --zipf by popularity. Figures are TSC
+ * cycles per packet: a round's is the median of its bursts, since on a shared machine a burst during which the thread
+ * was off its core would outweigh all others; printed are the median over rounds and the quartiles. --stages: where
+ * they went, by the worker's own counters; "rest" is what lies between stages, and the receiving. --offload: ports
+ * check and fill in UDP checksums.
  */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -23,19 +27,33 @@
 #define LIST_MAX    8
 #define BUFFERS_MAX 8192
 #define PER_ROUND   8192 /* packets of a row and round, at least */
+#define BURST_MIN   4
+#define PEERS_MAX   2000000
 #define AEAD_OFFSET 186  /* where a plaintext lies in its buffer */
 #define AEAD_ROOM   2048
 
+struct list {
+	unsigned n, of[LIST_MAX];
+};
+
+enum { ENCAP = 1, DECAP = 2 };
+
 struct options {
-	bool json, offload;
+	bool json, offload, stages, zipf;
 	unsigned rounds;
-	unsigned n_peers, peers[LIST_MAX];
-	unsigned n_sizes, sizes[LIST_MAX];
+	unsigned ways; /* ENCAP and DECAP */
+	struct list peers, sizes, bursts, buffers;
+};
+
+/* By round: the pass, and its stages. */
+struct way {
+	double pass[ROUNDS_MAX], stages[SL_STAGE_COUNT][ROUNDS_MAX];
 };
 
 struct row {
 	unsigned peers, size, burst, buffers;
-	double encap[ROUNDS_MAX], decap[ROUNDS_MAX], aead[ROUNDS_MAX];
+	struct way encap, decap;
+	double aead[ROUNDS_MAX];
 };
 
 struct figure {
@@ -59,127 +77,204 @@ summary(double *v, unsigned n)
 	return (struct figure){v[n / 4], v[n / 2], v[n - 1 - n / 4]};
 }
 
-/* The cycles of a round's bursts. */
+/* The cycles per packet of a round's bursts. */
 struct samples {
 	unsigned n;
-	double cycles[2 * PER_ROUND / SL_BURST * 2];
+	double cycles[2 * PER_ROUND / BURST_MIN];
 };
+
+static void
+sample(struct samples *t, uint64_t cycles, unsigned burst)
+{
+	if (t->n < RTE_DIM(t->cycles))
+		t->cycles[t->n++] = (double)cycles / burst;
+}
 
 static double
 median(struct samples *t)
 {
 	qsort(t->cycles, t->n, sizeof(t->cycles[0]), by_value);
-	return t->cycles[t->n / 2];
+	return t->n > 0 ? t->cycles[t->n / 2] : 0;
 }
 
-/* One direction of one round; cycles per packet, or a negative number where packets got lost. */
-static double
-measure(struct pass_set *s, const struct row *row, bool sealing)
+static uint64_t
+stage_cycles(const struct pass_set *s, unsigned stage)
+{
+	return atomic_load_explicit(&s->w->stats.stages[stage].cycles, memory_order_relaxed);
+}
+
+/* One direction of one round; false where packets got lost. */
+static bool
+measure(struct pass_set *s, const struct row *row, bool sealing, struct way *out, int round)
 {
 	static struct rte_mbuf *frames[BUFFERS_MAX];
-	struct samples t = {0};
+	static struct samples pass, stages[SL_STAGE_COUNT];
+	uint64_t before[SL_STAGE_COUNT];
 	unsigned done = 0;
 
-	while (done < PER_ROUND) {
+	pass.n = 0;
+	for (unsigned k = 0; k < SL_STAGE_COUNT; k++)
+		stages[k].n = 0;
+	for (; done < PER_ROUND; done += row->buffers) {
 		if (sealing)
 			pass_set_clear(s, frames, row->buffers, row->size);
 		else
 			pass_set_sealed(s, frames, row->buffers, row->size);
 		for (unsigned i = 0; i < row->buffers; i += row->burst) {
-			uint64_t began = rte_rdtsc_precise();
+			unsigned n = RTE_MIN(row->burst, row->buffers - i);
+			uint64_t began;
 
-			sl_worker_receive(s->w, sealing ? PASS_LAN : PASS_WAN, frames + i, (uint16_t)row->burst);
+			for (unsigned k = 0; k < SL_STAGE_COUNT; k++)
+				before[k] = stage_cycles(s, k);
+			began = rte_rdtsc_precise();
+			sl_worker_receive(s->w, sealing ? PASS_LAN : PASS_WAN, frames + i, (uint16_t)n);
 			sl_worker_run(s->w, s->now);
-			t.cycles[t.n++] = (double)(rte_rdtsc_precise() - began) / row->burst;
+			sample(&pass, rte_rdtsc_precise() - began, n);
+			for (unsigned k = 0; k < SL_STAGE_COUNT; k++)
+				sample(&stages[k], stage_cycles(s, k) - before[k], n);
 		}
 		if (!pass_set_check(s, row->buffers, row->size, sealing))
-			return -1;
-		done += row->buffers;
+			return false;
 	}
-	return median(&t);
+	for (unsigned k = 0; round >= 0 && k < SL_STAGE_COUNT; k++)
+		out->stages[k][round] = median(&stages[k]);
+	if (round >= 0)
+		out->pass[round] = median(&pass);
+	return true;
 }
 
-/* The AEAD alone: the same padded sizes, bursts and number of buffers. */
+/* The AEAD alone: the same peers, padded sizes, bursts and number of buffers. */
 static double
 measure_aead(struct pass_set *s, const struct row *row, uint8_t *memory)
 {
-	uint32_t len = RTE_MIN((row->size + 15) / 16 * 16, 1420u);
+	static struct samples t;
 	struct sl_aead_job jobs[SL_BURST];
-	struct samples t = {0};
 	uint64_t counter = 0;
-	unsigned done = 0;
+	uint32_t turn = 0;
 
-	while (done < PER_ROUND) {
+	t.n = 0;
+	for (unsigned done = 0; done < PER_ROUND; done += row->buffers) {
 		for (unsigned i = 0; i < row->buffers; i += row->burst) {
+			unsigned n = RTE_MIN(row->burst, row->buffers - i);
 			uint64_t began;
 
-			for (unsigned k = 0; k < row->burst; k++) {
+			for (unsigned k = 0; k < n; k++) {
+				uint32_t len = RTE_MIN(RTE_ALIGN_CEIL(pass_size(row->size, i + k), 16u), 1420u);
 				uint8_t *data = memory + (size_t)(i + k) * AEAD_ROOM + AEAD_OFFSET;
 
-				jobs[k] = (struct sl_aead_job){s->sessions[(i + k) % s->peers]->send_key, counter++, data, data,
-					data + len, len, false};
+				jobs[k] = (struct sl_aead_job){s->sessions[pass_set_peer(s, turn++)]->send_key, counter++, data,
+					data, data + len, len, false};
 			}
 			began = rte_rdtsc_precise();
-			sl_aead_seal_batch(s->aead, jobs, row->burst);
-			t.cycles[t.n++] = (double)(rte_rdtsc_precise() - began) / row->burst;
+			sl_aead_seal_batch(s->aead, jobs, n);
+			sample(&t, rte_rdtsc_precise() - began, n);
 		}
-		done += row->buffers;
 	}
 	return median(&t);
 }
 
-static void
-print_row(const struct options *o, struct row *row)
-{
-	struct figure e = summary(row->encap, o->rounds), d = summary(row->decap, o->rounds),
-		      a = summary(row->aead, o->rounds);
+/* --- printing --- */
 
-	if (!o->json) {
-		printf("%6u %5u %5u %7u   %6.0f (%5.0f-%5.0f)  %6.0f (%5.0f-%5.0f)  %6.0f (%5.0f-%5.0f)   %4.2f %4.2f\n",
-			row->peers, row->size, row->burst, row->buffers, e.median, e.low, e.high, d.median, d.low, d.high,
-			a.median, a.low, a.high, e.median / a.median, d.median / a.median);
-		return;
+static void
+print_stages(const struct options *o, struct way *way, const char *name)
+{
+	double rest = summary(way->pass, o->rounds).median;
+
+	printf("%s", o->json ? "" : "      ");
+	printf(o->json ? ", \"%s-stages\": {" : "%s:", name);
+	for (unsigned k = 0; k < SL_STAGE_COUNT; k++) {
+		double cycles = summary(way->stages[k], o->rounds).median;
+
+		rest -= cycles;
+		if (cycles > 0)
+			printf(o->json ? "\"%s\": %.1f, " : " %s %.1f,", sl_stage_name(k), cycles);
 	}
-	printf("%s\n  {\"peers\": %u, \"size\": %u, \"burst\": %u, \"buffers\": %u, \"rounds\": %u,\n"
-	       "   \"encap\": [%.1f, %.1f, %.1f], \"decap\": [%.1f, %.1f, %.1f], \"aead\": [%.1f, %.1f, %.1f]}",
-		first_row ? "" : ",", row->peers, row->size, row->burst, row->buffers, o->rounds, e.low, e.median, e.high, d.low,
-		d.median, d.high, a.low, a.median, a.high);
+	printf(o->json ? "\"rest\": %.1f}" : " rest %.1f\n", rest);
+}
+
+static void
+print_figure(const char *name, struct figure f)
+{
+	printf(", \"%s\": [%.1f, %.1f, %.1f]", name, f.low, f.median, f.high);
+}
+
+static void
+print_json(const struct options *o, struct row *row)
+{
+	printf("%s\n  {\"peers\": %u, \"traffic\": \"%s\", \"size\": %u, \"burst\": %u, \"buffers\": %u, \"rounds\": %u",
+		first_row ? "" : ",", row->peers, o->zipf ? "zipf" : "round-robin", row->size, row->burst, row->buffers,
+		o->rounds);
+	if (o->ways & ENCAP)
+		print_figure("encap", summary(row->encap.pass, o->rounds));
+	if (o->ways & DECAP)
+		print_figure("decap", summary(row->decap.pass, o->rounds));
+	print_figure("aead", summary(row->aead, o->rounds));
+	if (o->stages && o->ways & ENCAP)
+		print_stages(o, &row->encap, "encap");
+	if (o->stages && o->ways & DECAP)
+		print_stages(o, &row->decap, "decap");
+	printf("}");
 	first_row = false;
 }
+
+static void
+print_text(const struct options *o, struct row *row)
+{
+	struct figure e = summary(row->encap.pass, o->rounds), d = summary(row->decap.pass, o->rounds),
+		      a = summary(row->aead, o->rounds);
+	char size[16] = "imix";
+
+	if (row->size != PASS_IMIX)
+		snprintf(size, sizeof(size), "%u", row->size);
+	printf("%7u %5s %5u %7u   %6.0f (%5.0f-%5.0f)  %6.0f (%5.0f-%5.0f)  %6.0f (%5.0f-%5.0f)   %4.2f %4.2f\n", row->peers,
+		size, row->burst, row->buffers, e.median, e.low, e.high, d.median, d.low, d.high, a.median, a.low, a.high,
+		e.median / a.median, d.median / a.median);
+	if (o->stages && o->ways & ENCAP)
+		print_stages(o, &row->encap, "encap");
+	if (o->stages && o->ways & DECAP)
+		print_stages(o, &row->decap, "decap");
+	fflush(stdout);
+}
+
+/* --- rows --- */
 
 static bool
 run_row(const struct options *o, struct pass_set *s, struct row *row, uint8_t *memory)
 {
 	/* Round -1 warms up. The three kinds alternate, so that a change of the machine's speed meets them alike. */
 	for (int i = -1; i < (int)o->rounds; i++) {
-		double e = measure(s, row, true), d = measure(s, row, false), a = measure_aead(s, row, memory);
+		double aead;
 
-		if (e < 0 || d < 0) {
+		if ((o->ways & ENCAP && !measure(s, row, true, &row->encap, i)) ||
+			(o->ways & DECAP && !measure(s, row, false, &row->decap, i))) {
 			fprintf(stderr, "pass: packets were lost or changed (%u bytes, %u peers)\n", row->size, row->peers);
 			return false;
 		}
-		if (i < 0)
-			continue;
-		row->encap[i] = e;
-		row->decap[i] = d;
-		row->aead[i] = a;
+		aead = measure_aead(s, row, memory);
+		if (i >= 0)
+			row->aead[i] = aead;
 	}
-	print_row(o, row);
+	if (o->json)
+		print_json(o, row);
+	else
+		print_text(o, row);
 	return true;
 }
 
 static bool
 run_peers(const struct options *o, unsigned peers, uint8_t *memory)
 {
-	static const unsigned bursts[] = {32, 64}, buffers[] = {64, BUFFERS_MAX};
-	struct pass_set *s = pass_set_create(peers, BUFFERS_MAX, o->offload);
+	struct pass_set *s = pass_set_create(peers, BUFFERS_MAX, o->offload, o->zipf);
 	static struct row row;
 	bool ok = s != NULL;
 
-	for (unsigned z = 0; z < o->n_sizes; z++)
-		for (unsigned k = 0; k < RTE_DIM(buffers); k++)
-			for (unsigned b = 0; b < RTE_DIM(bursts); b++) {
-				row = (struct row){.peers = peers, .size = o->sizes[z], .burst = bursts[b], .buffers = buffers[k]};
+	for (unsigned z = 0; z < o->sizes.n; z++)
+		for (unsigned k = 0; k < o->buffers.n; k++)
+			for (unsigned b = 0; b < o->bursts.n; b++) {
+				row = (struct row){.peers = peers,
+					.size = o->sizes.of[z],
+					.burst = o->bursts.of[b],
+					.buffers = o->buffers.of[k]};
 				ok = ok && run_row(o, s, &row, memory);
 			}
 	if (s)
@@ -187,21 +282,29 @@ run_peers(const struct options *o, unsigned peers, uint8_t *memory)
 	return ok;
 }
 
-/* "1,2,3" */
-static unsigned
-parse_list(const char *text, unsigned *list)
+/* "1,2": numbers from low to high, and "imix" where `mix` says so. An empty list for anything else. */
+static struct list
+parse_list(const char *text, unsigned low, unsigned high, bool mix)
 {
-	unsigned n = 0;
+	struct list l = {0};
 
-	while (n < LIST_MAX && *text) {
-		char *end;
+	while (l.n < LIST_MAX && *text) {
+		bool imix = mix && strncmp(text, "imix", 4) == 0;
+		char *end = (char *)(uintptr_t)text + 4;
 
-		list[n++] = (unsigned)strtoul(text, &end, 10);
-		if (end == text || list[n - 1] == 0)
-			return 0;
+		l.of[l.n] = imix ? PASS_IMIX : (unsigned)strtoul(text, &end, 10);
+		if (end == text || (!imix && (l.of[l.n] < low || l.of[l.n] > high)))
+			return (struct list){0};
+		l.n++;
 		text = *end == ',' ? end + 1 : end;
 	}
-	return n;
+	return l;
+}
+
+static unsigned
+parse_way(const char *text)
+{
+	return strcmp(text, "encap") == 0 ? ENCAP : strcmp(text, "decap") == 0 ? DECAP : 0;
 }
 
 static bool
@@ -209,28 +312,30 @@ parse_options(struct options *o, int argc, char **argv)
 {
 	static const struct option names[] = {{"json", no_argument, NULL, 'j'}, {"rounds", required_argument, NULL, 'r'},
 		{"peers", required_argument, NULL, 'p'}, {"sizes", required_argument, NULL, 's'},
+		{"bursts", required_argument, NULL, 'b'}, {"buffers", required_argument, NULL, 'f'},
+		{"only", required_argument, NULL, 'w'}, {"stages", no_argument, NULL, 't'}, {"zipf", no_argument, NULL, 'z'},
 		{"offload", no_argument, NULL, 'o'}, {0}};
 	int c;
 
-	*o = (struct options){.rounds = 9, .n_peers = 3, .peers = {1, 1000, 10000}, .n_sizes = 3, .sizes = {64, 512, 1420}};
+	*o = (struct options){.rounds = 9, .ways = ENCAP | DECAP, .peers = {3, {1, 1000, 10000}},
+		.sizes = {3, {64, 512, 1420}}, .bursts = {2, {32, 64}}, .buffers = {2, {64, BUFFERS_MAX}}};
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
-		if (c == 'j')
-			o->json = true;
-		else if (c == 'o')
-			o->offload = true;
-		else if (c == 'r')
-			o->rounds = (unsigned)strtoul(optarg, NULL, 10);
-		else if (c == 'p')
-			o->n_peers = parse_list(optarg, o->peers);
-		else if (c == 's')
-			o->n_sizes = parse_list(optarg, o->sizes);
-		else
-			return false;
+		switch (c) {
+		case 'j': o->json = true; break;
+		case 'o': o->offload = true; break;
+		case 't': o->stages = true; break;
+		case 'z': o->zipf = true; break;
+		case 'r': o->rounds = (unsigned)strtoul(optarg, NULL, 10); break;
+		case 'w': o->ways = parse_way(optarg); break;
+		case 'p': o->peers = parse_list(optarg, 1, PEERS_MAX, false); break;
+		case 's': o->sizes = parse_list(optarg, 28, 1420, true); break;
+		case 'b': o->bursts = parse_list(optarg, BURST_MIN, SL_BURST, false); break;
+		case 'f': o->buffers = parse_list(optarg, SL_BURST, BUFFERS_MAX, false); break;
+		default: return false;
+		}
 	}
-	for (unsigned i = 0; i < o->n_sizes; i++)
-		if (o->sizes[i] < 28 || o->sizes[i] > 1420)
-			return false;
-	return o->rounds > 0 && o->rounds <= ROUNDS_MAX && o->n_peers > 0 && o->n_sizes > 0;
+	return o->rounds > 0 && o->rounds <= ROUNDS_MAX && o->ways && o->peers.n > 0 && o->sizes.n > 0 &&
+		o->bursts.n > 0 && o->buffers.n > 0;
 }
 
 static int
@@ -249,7 +354,8 @@ main(int argc, char **argv)
 	bool ok = true;
 
 	if (!parse_options(&o, argc, argv)) {
-		fprintf(stderr, "usage: pass [--json] [--rounds N] [--peers N,…] [--sizes N,…] [--offload]\n");
+		fprintf(stderr, "usage: pass [--json] [--stages] [--rounds N] [--peers N,…] [--zipf] [--sizes N,…,imix]\n"
+				"            [--bursts N,…] [--buffers N,…] [--only encap|decap] [--offload]\n");
 		return 2;
 	}
 	setenv("XDG_RUNTIME_DIR", "/tmp", 0);
@@ -259,10 +365,10 @@ main(int argc, char **argv)
 	if (o.json)
 		printf("[");
 	else
-		printf(" peers  size burst buffers   encap (quartiles)      decap (quartiles)      AEAD alone              "
+		printf("  peers  size burst buffers   encap (quartiles)      decap (quartiles)      AEAD alone              "
 		       "encap, decap / AEAD\n");
-	for (unsigned i = 0; ok && i < o.n_peers; i++)
-		ok = run_peers(&o, o.peers[i], memory);
+	for (unsigned i = 0; ok && i < o.peers.n; i++)
+		ok = run_peers(&o, o.peers.of[i], memory);
 	if (o.json)
 		printf("\n]\n");
 	free(memory);

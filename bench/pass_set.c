@@ -19,6 +19,16 @@
 #define TUNNEL_MTU   1420
 #define PORT_MTU     1500
 #define FRAME_MAX    (PORT_MTU + RTE_ETHER_HDR_LEN)
+#define PEER_BITS    11          /* of PEER_NET: two million addresses */
+#define TURNS        (1u << 20)  /* frames until the same peers come in the same order again */
+
+uint32_t
+pass_size(uint32_t size, uint32_t i)
+{
+	static const uint16_t imix[] = {64, 570, 64, 64, 570, 64, 1420, 64, 570, 64, 570, 64};
+
+	return size == PASS_IMIX ? imix[i % RTE_DIM(imix)] : size;
+}
 
 static struct sl_ip
 ip4(uint32_t host_order)
@@ -125,8 +135,47 @@ add_peer(struct pass_set *s, uint32_t i)
 	s->sessions[i] = &s->dp->sessions.slots[slot];
 }
 
+/* Draws the turns: peer k with a probability in proportion to 1/k, by inversion of the sum. */
+static uint32_t *
+draw_zipf(uint32_t peers)
+{
+	double *sums = calloc(peers, sizeof(*sums)), sum = 0;
+	uint32_t *turns = calloc(TURNS, sizeof(*turns));
+	uint64_t seed = 1;
+
+	if (sums == NULL || turns == NULL)
+		abort();
+	for (uint32_t k = 0; k < peers; k++)
+		sums[k] = sum += 1.0 / (k + 1);
+	for (uint32_t i = 0; i < TURNS; i++) {
+		uint32_t low = 0, high = peers - 1;
+		double at;
+
+		seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		at = (double)(seed >> 11) / (double)(UINT64_C(1) << 53) * sum;
+		while (low < high) {
+			uint32_t middle = low + (high - low) / 2;
+
+			if (sums[middle] < at)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		/* a busy peer's neighbours are as quiet as any: the ranks are spread over the slots */
+		turns[i] = (uint32_t)((uint64_t)low * UINT64_C(2654435761) % peers);
+	}
+	free(sums);
+	return turns;
+}
+
+uint32_t
+pass_set_peer(const struct pass_set *s, uint32_t i)
+{
+	return s->turns ? s->turns[i % TURNS] : i % s->peers;
+}
+
 struct pass_set *
-pass_set_create(uint32_t peers, uint32_t most, bool offload)
+pass_set_create(uint32_t peers, uint32_t most, bool offload, bool zipf)
 {
 	struct pass_set *s = calloc(1, sizeof(*s));
 	struct sl_dataplane_config cfg = {
@@ -145,6 +194,7 @@ pass_set_create(uint32_t peers, uint32_t most, bool offload)
 
 	s->peers = peers;
 	s->now = START_NS;
+	s->turns = zipf ? draw_zipf(peers) : NULL;
 	s->counters = calloc(peers, sizeof(*s->counters));
 	s->sessions = calloc(peers, sizeof(*s->sessions));
 	s->out = calloc(most, sizeof(struct rte_mbuf *));
@@ -156,7 +206,7 @@ pass_set_create(uint32_t peers, uint32_t most, bool offload)
 	s->w = s->dp->workers[0];
 	add_if(s, PASS_WAN, SL_IF_PORT, PORT_MTU, GATEWAY + 9, 24, offload);
 	add_if(s, PASS_LAN, SL_IF_PORT, PORT_MTU, HOST & 0xffff0000, 16, offload);
-	add_if(s, PASS_WG, SL_IF_WIREGUARD, TUNNEL_MTU, PEER_NET, 12, false);
+	add_if(s, PASS_WG, SL_IF_WIREGUARD, TUNNEL_MTU, PEER_NET, PEER_BITS, false);
 	add_tables(s);
 	sl_lpm_begin(s->dp->routes.lpm);
 	for (uint32_t i = 0; i < peers; i++)
@@ -174,6 +224,7 @@ pass_set_destroy(struct pass_set *s)
 	sl_worker_destroy(s->w);
 	sl_lpm_destroy(cryptokey);
 	sl_dataplane_destroy(s->dp);
+	free(s->turns);
 	free(s->counters);
 	free(s->sessions);
 	free(s->out);
@@ -232,37 +283,38 @@ void
 pass_set_clear(struct pass_set *s, struct rte_mbuf **frames, uint32_t n, uint32_t inner)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		uint8_t *p = frame(s, &frames[i], PASS_LAN, inner);
+		uint32_t len = pass_size(inner, i);
+		uint8_t *p = frame(s, &frames[i], PASS_LAN, len);
 
-		memset(p, 0x5a, inner);
-		write_udp(p, HOST, peer_addr(s->next), 9, inner, true);
-		s->next = (s->next + 1) % s->peers;
+		memset(p, 0x5a, len);
+		write_udp(p, HOST, peer_addr(pass_set_peer(s, s->next++)), 9, len, true);
 	}
 }
 
 void
 pass_set_sealed(struct pass_set *s, struct rte_mbuf **frames, uint32_t n, uint32_t inner)
 {
-	uint32_t padded = RTE_MIN(RTE_ALIGN_CEIL(inner, SL_PADDING_MULTIPLE), (uint32_t)TUNNEL_MTU);
 	uint32_t hdrs = SL_IP4_HDR_MIN + SL_UDP_HDR_LEN;
 	bool offload = sl_dataplane_if(s->dp, PASS_WAN)->rx_csum;
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct sl_session *session = s->sessions[s->next];
-		uint64_t counter = s->counters[s->next]++;
+		uint32_t len = pass_size(inner, i);
+		uint32_t padded = RTE_MIN(RTE_ALIGN_CEIL(len, SL_PADDING_MULTIPLE), (uint32_t)TUNNEL_MTU);
+		uint32_t peer = pass_set_peer(s, s->next++);
+		struct sl_session *session = s->sessions[peer];
+		uint64_t counter = s->counters[peer]++;
 		struct sl_msg_data header = {SL_MSG_DATA, session->index, counter};
 		uint8_t *p = frame(s, &frames[i], PASS_WAN, hdrs + SL_DATA_OVERHEAD + padded);
 		uint8_t *data = p + hdrs + sizeof(header);
 		struct sl_aead_job job = {session->recv_key, counter, data, data, data + padded, padded, false};
 
 		memset(data, 0, padded);
-		write_udp(data, peer_addr(s->next), HOST, 9, inner, true);
+		write_udp(data, peer_addr(peer), HOST, 9, len, true);
 		memcpy(data - sizeof(header), &header, sizeof(header));
 		sl_aead_seal_batch(s->aead, &job, 1);
-		write_udp(p, OUTER_NET + s->next, GATEWAY + 9, LISTEN_PORT, hdrs + SL_DATA_OVERHEAD + padded, offload);
+		write_udp(p, OUTER_NET + peer, GATEWAY + 9, LISTEN_PORT, hdrs + SL_DATA_OVERHEAD + padded, offload);
 		if (offload)
 			frames[i]->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-		s->next = (s->next + 1) % s->peers;
 	}
 }
 
@@ -296,7 +348,7 @@ pass_set_check(struct pass_set *s, uint32_t want, uint32_t inner, bool sealed)
 			ok = false;
 		}
 	for (uint32_t i = 0; ok && i < s->n_out; i += 1 + s->n_out / 7)
-		ok = right(s, s->out[i], inner, sealed);
+		ok = right(s, s->out[i], pass_size(inner, i), sealed);
 	rte_pktmbuf_free_bulk(s->out, s->n_out);
 	s->n_out = 0;
 	return ok;
