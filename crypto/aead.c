@@ -1,66 +1,45 @@
 /*
- * The batch AEAD on ipsec-mb's burst API without checks: the arguments are ours and right by construction, and its
- * ChaCha20-Poly1305 completes each job as it is submitted. The library was built to clear its stack and registers
- * (SAFE_DATA), which create insists on; what we hold beside it is pointers, and tags, which are no secrets once sent.
+ * The front of the batch AEAD: takes bursts apart between the level's vector kernel (crypto/aead_kernel.h), which wants
+ * many messages sorted by length, and ipsec-mb (crypto/aead_mb.h), which is better at few; compares tags, and wipes what
+ * must not outlive a call.
  */
 #include "crypto/aead.h"
 
 #include <errno.h>
-#include <intel-ipsec-mb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/aead_kernel.h"
+#include "crypto/aead_mb.h"
 #include "crypto/bytes.h"
 #include "crypto/wipe.h"
 
-/* Jobs handed over at once: a burst of the packet path, and small enough for nonces and tags to stay in L1. */
-#define BURST 32
-static_assert(BURST <= IMB_MAX_BURST_SIZE, "a burst fits the manager");
+/* Messages taken apart at once. */
+#define BURST SL_AEAD_KERNEL_BURST
+static_assert(BURST <= SL_AEAD_MB_BURST, "what no kernel wants fits one call of ipsec-mb");
 
-/*
- * At the AVX2 level, messages up to this many bytes go to the SSE code, which is the faster one there: 403 against 592
- * TSC cycles at 64 bytes, 590 against 738 at 192, but 842 against 781 at 256.
- */
-#define AVX2_SMALL_LEN 192
+/* A sort key holds a length, and below it the place in the burst. */
+#define PLACE_BITS 6
+#define PLACE_MASK (BURST - 1)
+static_assert(1 << PLACE_BITS == BURST, "a place fits its bits");
+static_assert(SL_AEAD_KERNEL_MAX_LEN <= INT32_MAX >> PLACE_BITS, "a length fits beside a place");
 
 struct sl_aead {
 	enum sl_simd simd;
-	IMB_MGR *large;
-	IMB_MGR *small; /* takes messages of up to AVX2_SMALL_LEN bytes; NULL: large takes all */
-	size_t mgr_size;
+	const struct sl_aead_kernel *kernel; /* NULL: ipsec-mb takes all */
+	void *scratch;
+	struct sl_aead_mb mb;
+	char backend[64];
 };
 
-static IMB_MGR *manager(enum sl_simd simd, int *err)
-{
-	IMB_MGR *mgr = alloc_mb_mgr(0);
+/* A burst taken apart. */
+struct split {
+	struct sl_aead_job *kernel[BURST], *mb[BURST];
+	unsigned int n_kernel, n_mb;
+};
 
-	if (mgr == NULL) {
-		*err = ENOMEM;
-		return NULL;
-	}
-	if (simd == SL_SIMD_AVX512)
-		init_mb_mgr_avx512(mgr);
-	else if (simd == SL_SIMD_AVX2)
-		init_mb_mgr_avx2(mgr);
-	else
-		init_mb_mgr_sse(mgr);
-	if (imb_get_errno(mgr) != 0 || (mgr->features & IMB_FEATURE_SAFE_DATA) == 0) {
-		free_mb_mgr(mgr);
-		*err = ENOSYS;
-		return NULL;
-	}
-	return mgr;
-}
-
-static void manager_free(IMB_MGR *mgr, size_t size)
-{
-	if (mgr == NULL)
-		return;
-	imb_clear_mem(mgr, size);
-	free_mb_mgr(mgr);
-}
-
-struct sl_aead *sl_aead_create(enum sl_simd simd)
+struct sl_aead *sl_aead_create_with(enum sl_simd simd, const struct sl_aead_kernel *kernel)
 {
 	struct sl_aead *aead;
 	int err = 0;
@@ -77,10 +56,17 @@ struct sl_aead *sl_aead_create(enum sl_simd simd)
 	if (aead == NULL)
 		return NULL;
 	aead->simd = simd == SL_SIMD_AUTO ? sl_simd_best() : simd;
-	aead->mgr_size = imb_get_mb_mgr_size();
-	aead->large = manager(aead->simd, &err);
-	if (err == 0 && aead->simd == SL_SIMD_AVX2)
-		aead->small = manager(SL_SIMD_SSE, &err);
+	err = sl_aead_mb_init(&aead->mb, aead->simd);
+	snprintf(aead->backend, sizeof(aead->backend), "%s%s%sipsec-mb %s", kernel != NULL ? "batch " : "",
+	        kernel != NULL ? kernel->name : "", kernel != NULL ? " + " : "", sl_simd_name(aead->simd));
+	if (err == 0 && kernel != NULL) {
+		aead->kernel = kernel;
+		aead->scratch = aligned_alloc(SL_AEAD_SCRATCH_ALIGN, kernel->scratch_size);
+		if (aead->scratch != NULL)
+			memset(aead->scratch, 0, kernel->scratch_size);
+		else
+			err = ENOMEM;
+	}
 	if (err != 0) {
 		sl_aead_destroy(aead);
 		errno = err;
@@ -89,12 +75,19 @@ struct sl_aead *sl_aead_create(enum sl_simd simd)
 	return aead;
 }
 
+struct sl_aead *sl_aead_create(enum sl_simd simd)
+{
+	return sl_aead_create_with(simd, NULL);
+}
+
 void sl_aead_destroy(struct sl_aead *aead)
 {
 	if (aead == NULL)
 		return;
-	manager_free(aead->small, aead->mgr_size);
-	manager_free(aead->large, aead->mgr_size);
+	sl_aead_mb_destroy(&aead->mb);
+	if (aead->scratch != NULL)
+		sl_wipe(aead->scratch, aead->kernel->scratch_size);
+	free(aead->scratch);
 	sl_wipe(aead, sizeof(*aead));
 	free(aead);
 }
@@ -106,114 +99,98 @@ enum sl_simd sl_aead_simd(const struct sl_aead *aead)
 
 const char *sl_aead_backend(const struct sl_aead *aead)
 {
-	static const char *const names[] = {
-	        [SL_SIMD_SSE] = "ipsec-mb sse",
-	        [SL_SIMD_AVX2] = "ipsec-mb avx2",
-	        [SL_SIMD_AVX512] = "ipsec-mb avx512",
-	};
-
-	return names[aead->simd];
+	return aead->backend;
 }
 
-/* Fills one library job. The tag goes to tag: the packet's when sealing, ours to compare when opening. */
-static void fill(IMB_JOB *out, struct sl_aead_job *job, IMB_CIPHER_DIRECTION direction, uint8_t *nonce, uint8_t *tag)
+/*
+ * Sorts by length, the longest first; lengths that are equal keep their order. Counting for each key how many are greater
+ * takes no branch on them, which a sort of random lengths would mispredict.
+ */
+static void sort(struct sl_aead_job **jobs, uint32_t *lens, unsigned int n)
 {
-	sl_store_le32(nonce, 0);
-	sl_store_le64(nonce + sizeof(uint32_t), job->counter);
-	out->cipher_mode = IMB_CIPHER_CHACHA20_POLY1305;
-	out->hash_alg = IMB_AUTH_CHACHA20_POLY1305;
-	out->cipher_direction = direction;
-	out->chain_order = direction == IMB_DIR_ENCRYPT ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
-	out->enc_keys = job->key;
-	out->dec_keys = job->key;
-	out->key_len_in_bytes = SL_KEY_LEN;
-	out->iv = nonce;
-	out->iv_len_in_bytes = SL_AEAD_NONCE_LEN;
-	out->src = job->src;
-	out->dst = job->dst;
-	out->cipher_start_src_offset_in_bytes = 0;
-	out->hash_start_src_offset_in_bytes = 0;
-	out->msg_len_to_cipher_in_bytes = job->len;
-	out->msg_len_to_hash_in_bytes = job->len;
-	out->u.CHACHA20_POLY1305.aad = NULL;
-	out->u.CHACHA20_POLY1305.aad_len_in_bytes = 0;
-	out->auth_tag_output = tag;
-	out->auth_tag_output_len_in_bytes = SL_TAG_LEN;
-	out->user_data = job;
-}
+	int32_t keys[BURST];
+	unsigned int descending = 0;
 
-/* Marks what the library gives back. */
-static void collect(IMB_JOB *const *done, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++)
-		((struct sl_aead_job *)done[i]->user_data)->ok = done[i]->status == IMB_STATUS_COMPLETED;
-}
-
-/* Runs at most BURST jobs of one manager; none is left in it. Sets ok where the library did its work. */
-static void run(
-        IMB_MGR *mgr, struct sl_aead_job *const *jobs, uint8_t *const *tags, uint32_t n, IMB_CIPHER_DIRECTION direction)
-{
-	uint8_t nonce[BURST][SL_AEAD_NONCE_LEN];
-	IMB_JOB *batch[BURST];
-	uint32_t done;
-
-	if (n == 0)
+	for (unsigned int i = 0; i < n; i++)
+		keys[i] = (int32_t)(lens[i] << PLACE_BITS | (PLACE_MASK - i));
+	for (unsigned int i = 1; i < n; i++)
+		descending += lens[i - 1] >= lens[i];
+	if (descending + 1 >= n)
 		return;
-	/* The manager is empty between calls, so its 256 places always hold a burst. */
-	if (IMB_GET_NEXT_BURST(mgr, n, batch) != n)
-		return;
-	for (uint32_t i = 0; i < n; i++)
-		fill(batch[i], jobs[i], direction, nonce[i], tags[i]);
-	done = IMB_SUBMIT_BURST_NOCHECK(mgr, n, batch);
-	collect(batch, done);
-	while (done < n) {
-		uint32_t more = IMB_FLUSH_BURST(mgr, n - done, batch);
 
-		if (more == 0)
-			break;
-		collect(batch, more);
-		done += more;
+	struct sl_aead_job *unsorted[BURST];
+
+	memcpy(unsorted, jobs, n * sizeof(jobs[0]));
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int rank = 0;
+
+		for (unsigned int j = 0; j < n; j++)
+			rank += keys[j] > keys[i];
+		jobs[rank] = unsorted[i];
+		lens[rank] = (uint32_t)keys[i] >> PLACE_BITS;
 	}
 }
 
-/* Splits at most BURST jobs by length over the managers. own_tags: where the tags go, or NULL for each job's own. */
-static void run_by_length(struct sl_aead *aead, struct sl_aead_job *jobs, uint8_t (*own_tags)[SL_TAG_LEN], uint32_t n,
-        IMB_CIPHER_DIRECTION direction)
+/* Says who takes which of at most BURST jobs. */
+static void take_apart(const struct sl_aead *aead, struct sl_aead_job *jobs, unsigned int n, struct split *s)
 {
-	struct sl_aead_job *small[BURST], *large[BURST];
-	uint8_t *small_tags[BURST], *large_tags[BURST];
-	uint32_t n_small = 0, n_large = 0;
+	struct sl_aead_job *candidates[BURST];
+	uint32_t lens[BURST];
+	unsigned int count = 0;
+	uint64_t chosen;
 
-	for (uint32_t i = 0; i < n; i++) {
-		uint8_t *tag = own_tags != NULL ? own_tags[i] : jobs[i].tag;
-
-		jobs[i].ok = false;
-		if (aead->small != NULL && jobs[i].len <= AVX2_SMALL_LEN) {
-			small[n_small] = &jobs[i];
-			small_tags[n_small++] = tag;
+	s->n_kernel = s->n_mb = 0;
+	for (unsigned int i = 0; i < n; i++) {
+		if (aead->kernel == NULL || jobs[i].len > SL_AEAD_KERNEL_MAX_LEN) {
+			s->mb[s->n_mb++] = &jobs[i];
 		} else {
-			large[n_large] = &jobs[i];
-			large_tags[n_large++] = tag;
+			lens[count] = jobs[i].len;
+			candidates[count++] = &jobs[i];
 		}
 	}
-	run(aead->small, small, small_tags, n_small, direction);
-	run(aead->large, large, large_tags, n_large, direction);
+	if (count == 0)
+		return;
+	sort(candidates, lens, count);
+	chosen = aead->kernel->choose(lens, count);
+	for (unsigned int i = 0; i < count; i++) {
+		/* the order is kept in both, and neither place is beyond i */
+		s->kernel[s->n_kernel] = s->mb[s->n_mb] = candidates[i];
+		s->n_kernel += chosen >> i & 1;
+		s->n_mb += ~chosen >> i & 1;
+	}
+}
+
+/* Clears what a kernel has left below the frame of its caller, which calls this next. */
+static __attribute__((noinline)) void wipe_stack(void)
+{
+	uint8_t left[SL_AEAD_KERNEL_STACK];
+
+	sl_wipe(left, sizeof(left));
+}
+
+static void seal_burst(struct sl_aead *aead, struct sl_aead_job *jobs, unsigned int n)
+{
+	struct split s;
+
+	take_apart(aead, jobs, n, &s);
+	if (s.n_kernel > 0) {
+		aead->kernel->seal(aead->scratch, s.kernel, s.n_kernel);
+		wipe_stack();
+	}
+	for (unsigned int i = 0; i < s.n_kernel; i++)
+		s.kernel[i]->ok = true;
+	sl_aead_mb_seal(&aead->mb, s.mb, s.n_mb);
+	for (unsigned int i = 0; i < s.n_mb; i++) {
+		/* Sealed in place, what the library did not take would still be plaintext. */
+		if (!s.mb[i]->ok && s.mb[i]->len > 0)
+			sl_wipe(s.mb[i]->dst, s.mb[i]->len);
+	}
 }
 
 void sl_aead_seal_batch(struct sl_aead *aead, struct sl_aead_job *jobs, unsigned int n)
 {
-	while (n > 0) {
-		uint32_t now = n < BURST ? n : BURST;
-
-		run_by_length(aead, jobs, NULL, now, IMB_DIR_ENCRYPT);
-		for (uint32_t i = 0; i < now; i++) {
-			/* Sealed in place, what the library did not take would still be plaintext. */
-			if (!jobs[i].ok && jobs[i].len > 0)
-				sl_wipe(jobs[i].dst, jobs[i].len);
-		}
-		jobs += now;
-		n -= now;
-	}
+	for (unsigned int done = 0; done < n; done += BURST)
+		seal_burst(aead, jobs + done, n - done < BURST ? n - done : BURST);
 }
 
 /* No branch on where tags differ. */
@@ -225,25 +202,48 @@ static bool tag_equal(const uint8_t a[SL_TAG_LEN], const uint8_t b[SL_TAG_LEN])
 	return diff == 0;
 }
 
-unsigned int sl_aead_open_batch(struct sl_aead *aead, struct sl_aead_job *jobs, unsigned int n)
+/* Says in ok which of the decrypted messages are authentic, and wipes the others. */
+static unsigned int judge(struct sl_aead_job *const *jobs, uint8_t (*tags)[SL_TAG_LEN], unsigned int n)
 {
-	uint8_t tag[BURST][SL_TAG_LEN];
 	unsigned int authentic = 0;
 
-	while (n > 0) {
-		uint32_t now = n < BURST ? n : BURST;
-
-		run_by_length(aead, jobs, tag, now, IMB_DIR_DECRYPT);
-		for (uint32_t i = 0; i < now; i++) {
-			jobs[i].ok = jobs[i].ok && tag_equal(tag[i], jobs[i].tag);
-			authentic += jobs[i].ok;
-			if (!jobs[i].ok && jobs[i].len > 0)
-				sl_wipe(jobs[i].dst, jobs[i].len);
-		}
-		jobs += now;
-		n -= now;
+	for (unsigned int i = 0; i < n; i++) {
+		jobs[i]->ok = jobs[i]->ok && tag_equal(tags[i], jobs[i]->tag);
+		authentic += jobs[i]->ok;
+		if (!jobs[i]->ok && jobs[i]->len > 0)
+			sl_wipe(jobs[i]->dst, jobs[i]->len);
 	}
 	/* The right tag of a forged message would let it be forged. */
-	sl_wipe(tag, sizeof(tag));
+	sl_wipe(tags, n * sizeof(tags[0]));
+	return authentic;
+}
+
+static unsigned int open_burst(struct sl_aead *aead, struct sl_aead_job *jobs, unsigned int n)
+{
+	uint8_t tags[BURST][SL_TAG_LEN];
+	unsigned int authentic = 0;
+	struct split s;
+
+	take_apart(aead, jobs, n, &s);
+	if (s.n_kernel > 0) {
+		aead->kernel->open(aead->scratch, s.kernel, tags, s.n_kernel);
+		wipe_stack();
+		for (unsigned int i = 0; i < s.n_kernel; i++)
+			s.kernel[i]->ok = true;
+		authentic += judge(s.kernel, tags, s.n_kernel);
+	}
+	if (s.n_mb > 0) {
+		sl_aead_mb_open(&aead->mb, s.mb, tags, s.n_mb);
+		authentic += judge(s.mb, tags, s.n_mb);
+	}
+	return authentic;
+}
+
+unsigned int sl_aead_open_batch(struct sl_aead *aead, struct sl_aead_job *jobs, unsigned int n)
+{
+	unsigned int authentic = 0;
+
+	for (unsigned int done = 0; done < n; done += BURST)
+		authentic += open_burst(aead, jobs + done, n - done < BURST ? n - done : BURST);
 	return authentic;
 }

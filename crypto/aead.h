@@ -42,7 +42,7 @@ void sl_aead_destroy(struct sl_aead *aead);
 /* The level the context runs at, never AUTO. */
 enum sl_simd sl_aead_simd(const struct sl_aead *aead);
 
-/* What does the work, for logs and `show`: "ipsec-mb avx2". Static text. */
+/* What does the work, for logs and `show`: "batch avx2 + ipsec-mb avx2". The context's, as long as it is there. */
 const char *sl_aead_backend(const struct sl_aead *aead);
 
 /* Encrypts n messages: dst and tag are written. Any n, also 0. */

@@ -37,7 +37,7 @@
  *   accumulator. The front clears SL_AEAD_KERNEL_STACK bytes of stack below the call, and the scratch on
  *   destruction; whatever else was written the kernel wipes itself before it returns.
  */
-#define SL_AEAD_KERNEL_STACK 8192
+#define SL_AEAD_KERNEL_STACK 4096
 
 struct sl_aead_kernel {
 	const char *name;    /* as logs and `show` call it: "avx2", "avx512" */

@@ -49,6 +49,11 @@ bool sl_simd_supported(enum sl_simd simd)
 	return false;
 }
 
+bool sl_simd_ifma(void)
+{
+	return sl_simd_supported(SL_SIMD_AVX512) && __builtin_cpu_supports("avx512ifma");
+}
+
 enum sl_simd sl_simd_best(void)
 {
 	for (enum sl_simd simd = SL_SIMD_AVX512; simd > SL_SIMD_AUTO; simd--)

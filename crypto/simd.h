@@ -25,5 +25,8 @@ SL_MUST_CHECK bool sl_simd_parse(const char *name, enum sl_simd *out);
 /* Whether this CPU and operating system run that level; AUTO: whether they run any. */
 SL_MUST_CHECK bool sl_simd_supported(enum sl_simd simd);
 
+/* Whether this CPU has the 52-bit multiply-add of AVX-512 (IFMA), which SL_SIMD_AVX512 alone does not promise. */
+SL_MUST_CHECK bool sl_simd_ifma(void);
+
 /* The widest level supported; SL_SIMD_AUTO where there is none. */
 enum sl_simd sl_simd_best(void);
