@@ -19,7 +19,6 @@
 #include "control/config_errors.h"
 #include "crypto/protocol.h"
 #include "crypto/simd.h"
-#include "crypto/simd.h"
 #include "dataplane/addr.h"
 
 enum {
@@ -32,6 +31,9 @@ enum {
 	SL_CONFIG_CORES_MAX = 64,     /* workers one gateway can have */
 	SL_CONFIG_ADDRESSES_MAX = 30, /* addresses of one port or interface */
 	SL_CONFIG_PLACES_MAX = 1000,  /* ports and interfaces together */
+	SL_CONFIG_POOL_MAX = 16,      /* prefixes of a pool */
+	SL_CONFIG_REFRESH_MIN = 10,   /* seconds between lookups of an endpoint's name */
+	SL_CONFIG_REFRESH_MAX = 7 * 24 * 60 * 60,
 };
 
 enum sl_idle {
@@ -109,6 +111,10 @@ struct sl_config_peer {
 	bool has_preshared_key;
 	uint8_t public_key[SL_KEY_LEN];
 	uint8_t preshared_key[SL_KEY_LEN]; /* zeros without */
+	bool disabled;                     /* checked and kept, but not in the running gateway */
+	uint32_t endpoint_refresh;         /* seconds between lookups of the endpoint's name; 0: only when it went stale */
+	int64_t expires;                   /* Unix seconds from which on it is as if disabled; 0: never */
+	const char *private_key_file;      /* the peer's own key, which `export` alone reads; NULL: not kept here */
 	struct sl_config_endpoint endpoint;
 	struct sl_place place;
 };
@@ -120,13 +126,23 @@ struct sl_config_interface {
 	bool routes;                     /* false: `routes: none` */
 	uint8_t private_key[SL_KEY_LEN]; /* clamped */
 	uint8_t public_key[SL_KEY_LEN];  /* of private_key; zeros without */
-	uint16_t listen_port;            /* 0: pick one */
+	/* The identity before a rotation, still answered; only beside a private key. */
+	bool has_previous_key;
+	uint8_t previous_private_key[SL_KEY_LEN]; /* clamped */
+	uint8_t previous_public_key[SL_KEY_LEN];
+	uint16_t listen_port; /* 0: pick one */
 	struct sl_place listen_port_place;
 	uint32_t mtu; /* bytes of an inner IP packet, SL_DEFAULT_MTU where the file is silent */
 	const struct sl_config_address *addresses;
 	uint32_t n_addresses;
 	const struct sl_config_peer *peers; /* in file order, then included files; never one with our own key */
 	uint32_t n_peers;
+	/* For the commands that make peers: */
+	const struct sl_prefix *pool; /* where their addresses come from; none: the networks of `addresses` */
+	uint32_t n_pool;
+	struct sl_config_endpoint public_endpoint; /* what clients connect to; none: the first port with a gateway */
+	const char *const *include_peers;          /* patterns, from the folder of the file they stand in */
+	uint32_t n_include_peers;
 };
 
 /*

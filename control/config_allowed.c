@@ -14,7 +14,9 @@ static void drop_self(struct sl_loader *ld, const struct sl_config_interface *if
 		struct sl_config_peer *peer = &ld->peers[i];
 		uint32_t kept = 0;
 
-		if (memcmp(peer->public_key, ifp->public_key, SL_KEY_LEN) != 0)
+		if (memcmp(peer->public_key, ifp->public_key, SL_KEY_LEN) != 0 &&
+		        (!ifp->has_previous_key ||
+		                memcmp(peer->public_key, ifp->previous_public_key, SL_KEY_LEN) != 0))
 			continue;
 		sl_load_warn(ld, peer->place,
 		        "peer '%s' has the public key of interface '%s' itself and is left out; take it "
@@ -58,8 +60,11 @@ static void check_routed(struct sl_loader *ld, const struct sl_config_interface 
 	}
 }
 
-void sl_interface_finish(struct sl_loader *ld, struct sl_config_interface *ifp)
+void sl_interface_finish(struct sl_loader *ld, struct sl_config_interface *ifp, uint32_t endpoint_refresh)
 {
+	for (uint32_t i = 0; i < ld->n_peers; i++)
+		if (ld->peers[i].endpoint_refresh == SL_REFRESH_INHERIT)
+			ld->peers[i].endpoint_refresh = endpoint_refresh;
 	if (ifp->has_private_key)
 		drop_self(ld, ifp);
 	if (ifp->routes)

@@ -15,20 +15,51 @@ struct interface {
 	struct sl_address_list addresses;
 	struct sl_place mtu_place;
 	struct sl_include_list include;
+	uint32_t endpoint_refresh; /* of peers that do not say */
+	struct sl_prefix pool[SL_CONFIG_POOL_MAX];
 };
 
 static void parse_private_key(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
 {
 	struct sl_config_interface *ifp = &((struct interface *)out)->config;
 
-	ifp->has_private_key = sl_value_key(ld, node, key, false, ifp->private_key);
+	ifp->has_private_key = sl_value_secret(ld, node, key, ifp->private_key);
 }
 
-static void parse_private_key_file(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+static void parse_previous_key(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
 {
 	struct sl_config_interface *ifp = &((struct interface *)out)->config;
 
-	ifp->has_private_key = sl_value_key_file(ld, node, key, ifp->private_key);
+	ifp->has_previous_key = sl_value_secret(ld, node, key, ifp->previous_private_key);
+}
+
+static void parse_pool_prefix(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	struct interface *i = out;
+	struct sl_prefix prefix;
+
+	if (!sl_value_prefix(ld, node, key, true, &prefix))
+		return;
+	sl_prefix_mask(&prefix);
+	if (i->config.n_pool == SL_CONFIG_POOL_MAX)
+		sl_load_error(ld, node->place, "pool: more than %d prefixes; use wider ones", SL_CONFIG_POOL_MAX);
+	else
+		i->pool[i->config.n_pool++] = prefix;
+}
+
+static void parse_pool(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	sl_load_list(ld, node, key, parse_pool_prefix, out);
+}
+
+static void parse_public_endpoint(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	sl_value_endpoint(ld, node, key, &((struct interface *)out)->config.public_endpoint);
+}
+
+static void parse_interface_refresh(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	sl_parse_refresh(ld, node, key, &((struct interface *)out)->endpoint_refresh);
 }
 
 static void parse_listen_port(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
@@ -70,48 +101,84 @@ static void parse_include_peers(struct sl_loader *ld, const struct sl_node *node
 
 enum interface_key {
 	PRIVATE_KEY,
-	PRIVATE_KEY_FILE,
+	PREVIOUS_KEY = PRIVATE_KEY + SL_SECRET_KEYS,
 };
 
 static const struct sl_key interface_keys[] = {
-        [PRIVATE_KEY] = {"private-key", parse_private_key},
-        [PRIVATE_KEY_FILE] = {"private-key-file", parse_private_key_file},
+        [PRIVATE_KEY] = SL_SECRET("private-key", parse_private_key),
+        [PREVIOUS_KEY] = SL_SECRET("previous-private-key", parse_previous_key),
         {"listen-port", parse_listen_port},
         {"addresses", parse_interface_addresses},
         {"mtu", parse_interface_mtu},
         {"peers", sl_parse_peers},
         {"include-peers", parse_include_peers},
         {"routes", parse_interface_routes},
-        {"endpoint-refresh", NULL},
+        {"endpoint-refresh", parse_interface_refresh},
+        {"pool", parse_pool},
+        {"public-endpoint", parse_public_endpoint},
 };
 
-/* Derives the public key. A private key of zeros means no identity (protocol.md 8). */
-static void settle_identity(struct sl_loader *ld, struct sl_config_interface *ifp, const struct sl_place *seen)
+/* The identity of before: only beside another, which it is to give way to. */
+static void settle_previous(
+        struct sl_loader *ld, struct sl_config_interface *ifp, const struct sl_place *seen, bool has_own)
 {
-	if (seen[PRIVATE_KEY].line && seen[PRIVATE_KEY_FILE].line) {
-		sl_load_error(ld, seen[PRIVATE_KEY_FILE], "private-key-file beside private-key at %s; keep one of them",
-		        sl_load_where(ld, seen[PRIVATE_KEY]));
+	if (!sl_check_secret(ld, interface_keys, seen, PREVIOUS_KEY) || !ifp->has_previous_key)
+		return;
+	ifp->has_previous_key = false;
+	if (!has_own) {
+		sl_load_error(ld, ifp->place,
+		        "interface '%s' has a previous-private-key and no private-key; the one that is left is its "
+		        "private-key",
+		        ifp->name);
 		return;
 	}
-	if (!seen[PRIVATE_KEY].line && !seen[PRIVATE_KEY_FILE].line) {
+	sl_x25519_clamp(ifp->previous_private_key);
+	if (sl_equal(ifp->previous_private_key, ifp->private_key, SL_KEY_LEN)) {
+		sl_load_error(ld, ifp->place,
+		        "interface '%s' has the same key as private-key and previous-private-key; give the new one as "
+		        "private-key",
+		        ifp->name);
+		return;
+	}
+	ifp->has_previous_key = true;
+	sl_x25519_public(ifp->previous_public_key, ifp->previous_private_key);
+}
+
+/* Derives the public key. A private key of zeros means no identity (protocol.md 8). Whether the file gives one at all. */
+static bool settle_identity(struct sl_loader *ld, struct sl_config_interface *ifp, const struct sl_place *seen)
+{
+	if (!sl_check_secret(ld, interface_keys, seen, PRIVATE_KEY)) {
 		sl_load_warn(ld, ifp->place,
 		        "interface '%s' has no private key and is silent until `wg set` gives it one; "
 		        "add private-key-file",
 		        ifp->name);
-		return;
+		return false;
 	}
 	if (!ifp->has_private_key)
-		return; /* what is wrong with it has been said */
+		return true; /* what is wrong with it has been said */
 	if (sl_is_zero(ifp->private_key, SL_KEY_LEN)) {
 		ifp->has_private_key = false;
 		sl_load_warn(ld, ifp->place,
 		        "interface '%s' has a private key of zeros, which means none; make one with "
 		        "`sluice genkey`",
 		        ifp->name);
-		return;
+		return true;
 	}
 	sl_x25519_clamp(ifp->private_key);
 	sl_x25519_public(ifp->public_key, ifp->private_key);
+	return true;
+}
+
+/* Where peers' files are, for the commands that write them. */
+static void keep_patterns(struct sl_loader *ld, struct interface *i)
+{
+	uint32_t n = i->include.n;
+	const char **patterns = n ? sl_arena_alloc(&ld->arena, n * sizeof(*patterns)) : NULL;
+
+	for (uint32_t j = 0; j < n; j++)
+		patterns[j] = sl_source_path(ld, i->include.list[j].pattern);
+	i->config.include_peers = patterns;
+	i->config.n_include_peers = n;
 }
 
 static void parse_interface(struct sl_loader *ld, const struct sl_node *node, struct interface *i)
@@ -124,12 +191,14 @@ static void parse_interface(struct sl_loader *ld, const struct sl_node *node, st
 	sl_load_mapping(
 	        ld, node, ifp->name, interface_keys, sizeof(interface_keys) / sizeof(interface_keys[0]), seen, i);
 	if (!ld->source->yaml.failed) {
-		settle_identity(ld, ifp, seen);
+		settle_previous(ld, ifp, seen, settle_identity(ld, ifp, seen));
 		sl_check_mtu(ld, ifp->mtu, i->mtu_place, &i->addresses);
 		sl_load_included(ld, &i->include);
 	}
 	ifp->addresses = sl_arena_copy(&ld->arena, i->addresses.list, i->addresses.n * sizeof(i->addresses.list[0]));
 	ifp->n_addresses = i->addresses.n;
+	ifp->pool = sl_arena_copy(&ld->arena, i->pool, ifp->n_pool * sizeof(i->pool[0]));
+	keep_patterns(ld, i);
 }
 
 /* Whether another interface has the name or the listen port (protocol.md 21). */
@@ -157,12 +226,12 @@ static bool interface_taken(struct sl_loader *ld, const struct sl_config_interfa
 }
 
 /* Moves the peers that were read to the interface, and the interface to the description. */
-static void add_interface(struct sl_loader *ld, struct sl_config_interface *ifp)
+static void add_interface(struct sl_loader *ld, struct sl_config_interface *ifp, uint32_t endpoint_refresh)
 {
 	struct sl_config *config = ld->config;
 	uint32_t n = config->n_interfaces;
 
-	sl_interface_finish(ld, ifp);
+	sl_interface_finish(ld, ifp, endpoint_refresh);
 	ifp->peers = ld->peers;
 	ifp->n_peers = ld->n_peers;
 	ld->interfaces = sl_array_grow(ld->interfaces, n, &ld->interfaces_capacity, sizeof(*ld->interfaces));
@@ -185,7 +254,7 @@ static void read_interface(struct sl_loader *ld, const struct sl_node *node, con
 	ld->n_allowed = 0;
 	parse_interface(ld, node, &i);
 	if (!interface_taken(ld, &i.config)) {
-		add_interface(ld, &i.config);
+		add_interface(ld, &i.config, i.endpoint_refresh);
 	} else {
 		sl_array_free(ld->peers, ld->peers_room, sizeof(*ld->peers));
 		ld->peers = NULL;

@@ -1,6 +1,7 @@
 #include "control/config_load.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "crypto/base64.h"
@@ -27,6 +28,21 @@ bool sl_value_key(
 	return false;
 }
 
+bool sl_load_key_text(struct sl_loader *ld, struct sl_place place, const char *key, const char *whose, const char *text,
+        size_t len, uint8_t out[SL_KEY_LEN])
+{
+	while (len && isspace((unsigned char)*text)) {
+		text++;
+		len--;
+	}
+	while (len && isspace((unsigned char)text[len - 1]))
+		len--;
+	if (sl_key_from_base64(out, text, len))
+		return true;
+	sl_load_error(ld, place, "%s: %s holds %s", key, whose, not_a_key);
+	return false;
+}
+
 const char *sl_secret_mode_problem(const struct stat *st)
 {
 	if (S_ISDIR(st->st_mode))
@@ -41,9 +57,10 @@ const char *sl_secret_mode_problem(const struct stat *st)
 bool sl_value_key_file(struct sl_loader *ld, const struct sl_node *node, const char *key, uint8_t out[SL_KEY_LEN])
 {
 	const char *path, *problem;
-	char *text, *start, *end;
+	char whose[SL_SHOWN_MAX * 8];
 	struct stat st;
 	size_t len;
+	char *text;
 	bool ok;
 
 	if (!sl_value_text(ld, node, key))
@@ -56,7 +73,9 @@ bool sl_value_key_file(struct sl_loader *ld, const struct sl_node *node, const c
 		        (int)(strlen(key) - strlen("-file")), key);
 		return false;
 	}
-	path = sl_source_path(ld, node->text);
+	path = sl_expand_path(ld, node, key);
+	if (!path)
+		return false;
 	if (!sl_file_read(path, KEY_FILE_MAX, &text, &len, &st, &problem)) {
 		sl_load_error(ld, node->place, "%s: cannot read '%s': %s; make the key file or name another", key, path,
 		        problem);
@@ -68,15 +87,8 @@ bool sl_value_key_file(struct sl_loader *ld, const struct sl_node *node, const c
 		sl_file_free(text, len);
 		return false;
 	}
-	start = text;
-	end = text + len;
-	while (start < end && isspace((unsigned char)*start))
-		start++;
-	while (end > start && isspace((unsigned char)end[-1]))
-		end--;
-	ok = sl_key_from_base64(out, start, (size_t)(end - start));
-	if (!ok)
-		sl_load_error(ld, node->place, "%s: '%s' holds %s", key, path, not_a_key);
+	snprintf(whose, sizeof(whose), "'%s'", path);
+	ok = sl_load_key_text(ld, node->place, key, whose, text, len, out);
 	sl_file_free(text, len);
 	return ok;
 }

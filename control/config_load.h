@@ -152,7 +152,7 @@ struct sl_key {
 };
 
 enum {
-	SL_KEYS_MAX = 16, /* in one table */
+	SL_KEYS_MAX = 24, /* in one table */
 };
 
 /* True for a node of that kind; else an error saying so, the node is read over. An empty value is no error, and false.
@@ -187,6 +187,10 @@ bool sl_value_prefix(
 const char *sl_value_name(struct sl_loader *ld, const struct sl_node *node, const char *what);
 bool sl_value_endpoint(
         struct sl_loader *ld, const struct sl_node *node, const char *key, struct sl_config_endpoint *out);
+/* A point in time, Unix seconds. */
+bool sl_value_time(struct sl_loader *ld, const struct sl_node *node, const char *key, int64_t *out);
+/* `off`, which is 0, or seconds from SL_CONFIG_REFRESH_MIN to SL_CONFIG_REFRESH_MAX. */
+void sl_parse_refresh(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out);
 void sl_parse_mtu(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out);
 
 /* Addresses of a port or interface, collected by sl_parse_address with `key` as the element's name. */
@@ -206,6 +210,25 @@ bool sl_value_key(
         struct sl_loader *ld, const struct sl_node *node, const char *key, bool is_public, uint8_t out[SL_KEY_LEN]);
 /* A key in the file that the node names. */
 bool sl_value_key_file(struct sl_loader *ld, const struct sl_node *node, const char *key, uint8_t out[SL_KEY_LEN]);
+/* A key in text that came from elsewhere, white space around it allowed; `whose` names it in the error. */
+bool sl_load_key_text(struct sl_loader *ld, struct sl_place place, const char *key, const char *whose, const char *text,
+        size_t len, uint8_t out[SL_KEY_LEN]);
+
+/* --- secrets from outside the files (config_secret.c) --- */
+
+enum {
+	SL_SECRET_KEYS = 4, /* forms of a secret */
+};
+
+/* The four keys of a secret, one after another in a table: as text, -file, -env, -command. */
+#define SL_SECRET(name, parse) {name, parse}, {name "-file", parse}, {name "-env", parse}, {name "-command", parse}
+
+/* A secret key by the form that the key's name says. A command runs without a shell and has 10 seconds. */
+bool sl_value_secret(struct sl_loader *ld, const struct sl_node *node, const char *key, uint8_t out[SL_KEY_LEN]);
+/* After the mapping: an error where two forms of the secret at keys[first] are given. Whether any is. */
+bool sl_check_secret(struct sl_loader *ld, const struct sl_key *keys, const struct sl_place *seen, unsigned first);
+/* The node's path with each ${VARIABLE} replaced by the environment's, in the arena; NULL after an error. */
+const char *sl_expand_path(struct sl_loader *ld, const struct sl_node *node, const char *key);
 
 /* --- files (config_source.c) --- */
 
@@ -250,8 +273,11 @@ struct sl_include_list {
 void sl_parse_include(struct sl_loader *ld, const struct sl_node *node, const char *key, void *list);
 /* Reads the peers of all files that the patterns stand for. */
 void sl_load_included(struct sl_loader *ld, const struct sl_include_list *list);
-/* config_allowed.c: takes peers with our own key out, and finds prefixes that another interface routes already. */
-void sl_interface_finish(struct sl_loader *ld, struct sl_config_interface *ifp);
+/* A peer's endpoint_refresh until its interface is read whole: as the interface says. */
+#define SL_REFRESH_INHERIT UINT32_MAX
+
+/* config_allowed.c: gives the peers what the interface says for all, takes peers with our own key out, and finds prefixes that another interface routes already. */
+void sl_interface_finish(struct sl_loader *ld, struct sl_config_interface *ifp, uint32_t endpoint_refresh);
 
 /* --- checks over the whole, after reading (config_check.c, config_route.c) --- */
 

@@ -30,14 +30,29 @@ static void parse_preshared_key(struct sl_loader *ld, const struct sl_node *node
 {
 	struct sl_config_peer *peer = &((struct peer *)out)->config;
 
-	peer->has_preshared_key = sl_value_key(ld, node, key, false, peer->preshared_key);
+	peer->has_preshared_key = sl_value_secret(ld, node, key, peer->preshared_key);
 }
 
-static void parse_preshared_key_file(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+/* Not read here: a hub that keeps its clients' keys needs them for `export` alone. */
+static void parse_private_key_file(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
 {
-	struct sl_config_peer *peer = &((struct peer *)out)->config;
+	if (sl_value_text(ld, node, key))
+		((struct peer *)out)->config.private_key_file = sl_expand_path(ld, node, key);
+}
 
-	peer->has_preshared_key = sl_value_key_file(ld, node, key, peer->preshared_key);
+static void parse_disabled(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	sl_value_bool(ld, node, key, &((struct peer *)out)->config.disabled);
+}
+
+static void parse_expires(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	sl_value_time(ld, node, key, &((struct peer *)out)->config.expires);
+}
+
+static void parse_endpoint_refresh(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	sl_parse_refresh(ld, node, key, &((struct peer *)out)->config.endpoint_refresh);
 }
 
 static void parse_endpoint(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
@@ -93,18 +108,18 @@ static void parse_allowed_ips(struct sl_loader *ld, const struct sl_node *node, 
 enum peer_key {
 	PUBLIC_KEY,
 	PRESHARED_KEY,
-	PRESHARED_KEY_FILE,
 };
 
 static const struct sl_key peer_keys[] = {
         [PUBLIC_KEY] = {"public-key", parse_public_key},
-        [PRESHARED_KEY] = {"preshared-key", parse_preshared_key},
-        [PRESHARED_KEY_FILE] = {"preshared-key-file", parse_preshared_key_file},
+        [PRESHARED_KEY] = SL_SECRET("preshared-key", parse_preshared_key),
         {"endpoint", parse_endpoint},
+        {"endpoint-refresh", parse_endpoint_refresh},
         {"allowed-ips", parse_allowed_ips},
         {"persistent-keepalive", parse_keepalive},
-        {"endpoint-refresh", NULL},
-        {"expires", NULL},
+        {"disabled", parse_disabled},
+        {"expires", parse_expires},
+        {"private-key-file", parse_private_key_file},
 };
 
 /* A name is shown, asked for on the command line and part of file names. */
@@ -154,17 +169,14 @@ static void check_peer(struct sl_loader *ld, const struct sl_node *node, struct 
 	else if ((node->kind == SL_NODE_MAPPING || node->null) && seen[PUBLIC_KEY].line == 0)
 		sl_load_error(ld, peer->place, "peer '%s' has no public-key; add the one that its `wg pubkey` prints",
 		        peer->name);
-	if (seen[PRESHARED_KEY].line && seen[PRESHARED_KEY_FILE].line)
-		sl_load_error(ld, seen[PRESHARED_KEY_FILE],
-		        "preshared-key-file beside preshared-key at %s; keep one of them",
-		        sl_load_where(ld, seen[PRESHARED_KEY]));
+	sl_check_secret(ld, peer_keys, seen, PRESHARED_KEY);
 	if (peer->has_preshared_key && sl_is_zero(peer->preshared_key, SL_KEY_LEN))
 		peer->has_preshared_key = false; /* zeros mean none, as for `wg` */
 }
 
 static void read_peer(struct sl_loader *ld, const struct sl_node *node, const char *name, struct sl_place place)
 {
-	struct peer p = {.config.name = name, .config.place = place};
+	struct peer p = {.config = {.name = name, .place = place, .endpoint_refresh = SL_REFRESH_INHERIT}};
 	struct sl_place seen[SL_KEYS_MAX] = {{0}};
 	char padded[SL_CONFIG_PEER_NAME_MAX + 1] = "";
 	uint32_t earlier;

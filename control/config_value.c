@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "control/rfc3339.h"
+
 enum {
 	DECIMAL_MAX = 10, /* digits of a number that fits 32 bits */
 	HOST_MAX = 253,   /* RFC 1035 section 2.3.4, without the root's dot */
@@ -229,6 +231,25 @@ bool sl_value_endpoint(
 	out->host = sl_arena_text(&ld->arena, node->text, (size_t)(colon - node->text));
 	out->port = (uint16_t)port;
 	return true;
+}
+
+bool sl_value_time(struct sl_loader *ld, const struct sl_node *node, const char *key, int64_t *out)
+{
+	if (!sl_value_text(ld, node, key))
+		return false;
+	if (sl_time_parse(node->text, out))
+		return true;
+	sl_load_error(ld, node->place, "%s: '%s' is not a time; give one such as 2026-12-31T18:00:00Z", key,
+	        sl_show(node->text, node->len));
+	return false;
+}
+
+void sl_parse_refresh(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
+{
+	if (node->kind == SL_NODE_SCALAR && strcmp(node->text, "off") == 0)
+		*(uint32_t *)out = 0;
+	else
+		sl_value_number(ld, node, key, SL_CONFIG_REFRESH_MIN, SL_CONFIG_REFRESH_MAX, out);
 }
 
 void sl_parse_mtu(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)

@@ -1,11 +1,13 @@
 /*
  * Configuration text of any kind: loaded, and where it is taken compared with
  * nothing, with itself and with a description that is nearly empty, printed, and
- * its cores chosen. Included and key files are looked for in vain: glob and open are the linker's wrappers below.
+ * its cores chosen. Included files, key files and commands are looked for in vain: glob, open and posix_spawnp are the
+ * linker's wrappers below.
  */
 #include <errno.h>
 #include <glob.h>
 #include <sched.h>
+#include <spawn.h>
 
 #include "control/config.h"
 #include "control/diff.h"
@@ -15,6 +17,8 @@
 
 int __wrap_glob64(const char *pattern, int flags, int (*error)(const char *, int), glob_t *found);
 int __wrap_open64(const char *path, int flags, ...);
+int __wrap_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *files,
+	const posix_spawnattr_t *attr, char *const argv[], char *const envp[]);
 
 int
 __wrap_glob64(const char *pattern, int flags, int (*error)(const char *, int), glob_t *found)
@@ -27,6 +31,13 @@ __wrap_open64(const char *path, int flags, ...)
 {
 	errno = ENOENT;
 	return -1;
+}
+
+int
+__wrap_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *files,
+	const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+	return ENOENT;
 }
 
 static void

@@ -97,10 +97,6 @@ static const struct config_case keys[] = {
                 "t.yaml:2:1: groups: not in this version; take it out\n"},
         {"metrics_later", VERSION "metrics: {listen: \"127.0.0.1:9586\"}\n",
                 "t.yaml:2:1: metrics: not in this version; take it out\n"},
-        {"expires_later", PEER("        expires: 2030-01-01\n"),
-                "t.yaml:10:9: expires: not in this version; take it out\n"},
-        {"endpoint_refresh_later", IFACE("    endpoint-refresh: 30\n"),
-                "t.yaml:7:5: endpoint-refresh: not in this version; take it out\n"},
 };
 
 Test(config_errors, keys)
