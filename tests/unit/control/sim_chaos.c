@@ -459,15 +459,27 @@ chaos_begin(struct chaos *chaos, struct sim *sim)
 			&sim->nodes[sim_random(sim, 2)]);
 }
 
+/*
+ * A node whose clock has gone back cannot begin, if it was restarted: its peer must, once it hears nothing more. What the
+ * node sent before, still under way, would speak for it until it has arrived.
+ */
+static bool
+needs_silence(const struct chaos *chaos)
+{
+	return chaos->clocks == CHAOS_CLOCKS_ONE && chaos->stepper->wall_offset < chaos->wall_max[chaos->stepper->number];
+}
+
 void
 chaos_heal(struct chaos *chaos)
 {
 	struct sim *sim = chaos->sim;
+	bool late;
 
 	chaos->healed = true;
 	sim->busy_max = 0;
 	sim->link = HEALED_LINK;
-	if (!one_in(sim, 3))
+	late = one_in(sim, 3) && !needs_silence(chaos);
+	if (!late)
 		sim_flush(sim, one_in(sim, 2));
 	for (unsigned i = 0; i < 2; i++) {
 		struct sim_node *node = &sim->nodes[i];

@@ -70,7 +70,7 @@ Test(ip, p3_refused_headers)
 	}
 }
 
-Test(ip, every_truncation)
+Test(ip, p3_every_truncation)
 {
 	const struct rig_flow *flows[] = {&v4, &v6};
 	struct rig *r = rig_create(1);
