@@ -17,3 +17,4 @@ int sl_cmd_show(int argc, char **argv);
 int sl_cmd_genkey(int argc, char **argv);
 int sl_cmd_pubkey(int argc, char **argv);
 int sl_cmd_genpsk(int argc, char **argv);
+int sl_cmd_bench(int argc, char **argv);

@@ -1,28 +1,22 @@
 #include "bench/stats.h"
 
 #include <sched.h>
-#include <stdlib.h>
 #include <time.h>
 #include <x86intrin.h>
+
+#include "app/quartiles.h"
 
 #define TSC_SAMPLE_NS 50000000u
 
 static cpu_set_t usable;
 static bool usable_known;
 
-static int
-by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 struct bench_spread
 bench_spread(double *v, unsigned n)
 {
-	qsort(v, n, sizeof(*v), by_value);
-	return (struct bench_spread){v[n / 4], (v[(n - 1) / 2] + v[n / 2]) / 2, v[n - 1 - n / 4]};
+	struct sl_quartiles q = sl_quartiles(v, n);
+
+	return (struct bench_spread){q.low, q.median, q.high};
 }
 
 /* Before the first bench_pin narrows it. */
