@@ -4,6 +4,14 @@
 #include <rte_errno.h>
 #include <rte_mbuf_pool_ops.h>
 
+const struct sl_packet sl_packet_fresh = {
+	.in_if = SL_IF_NONE,
+	.out_if = SL_IF_NONE,
+	.in_peer = SL_PEER_NONE,
+	.out_peer = SL_PEER_NONE,
+	.wg_if = SL_IF_NONE,
+};
+
 /*
  * Without hugepages a pool of IOVA-contiguous objects puts one object into each 4 KB page, at its beginning: half the
  * memory is lost, and all headers share one set of the first-level cache. Virtual addresses are IOVAs then, so objects

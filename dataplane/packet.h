@@ -11,6 +11,9 @@
 #pragma once
 
 #include <assert.h>
+#include <stdalign.h>
+#include <stddef.h>
+#include <string.h>
 
 #include <rte_ether.h>
 #include <rte_mbuf.h>
@@ -51,6 +54,7 @@ enum sl_punt {
 };
 
 struct sl_packet {
+	/* What every packet begins with: sl_packet_init. A cache line. */
 	uint16_t in_if;    /* L3 interface it came in on; SL_IF_NONE where made here */
 	uint16_t out_if;   /* L3 interface it leaves by, once routed */
 	uint32_t in_peer;  /* sender, once authenticated; else SL_PEER_NONE */
@@ -66,19 +70,28 @@ struct sl_packet {
 	uint8_t sealed;   /* 1: holds a reserved counter of a session, so it never waits */
 	uint8_t resolved; /* 1: next_mac is known */
 	uint32_t icmp_mtu;
-	struct sl_ip next_hop; /* neighbour to resolve on out_if */
-	struct rte_ether_addr next_mac;
-	uint32_t queue;             /* while staged: the queue it is in */
-	struct sl_session *session; /* while being opened or sealed; valid within one pass (RCU) */
-	uint64_t counter;           /* of the data message */
-	struct rte_mbuf *link;      /* list of staged packets of one queue */
-	uint64_t staged_at;         /* ns, worker clock */
-	struct rte_mbuf *older, *newer; /* all staged packets of a worker in order of age */
 	uint16_t path;              /* between encap and seal: index of the way its outer packet takes */
+	uint16_t inner_len;         /* of a plaintext judged before decap: without padding */
+	uint8_t verdict;            /* enum sl_inner_verdict of such a plaintext */
+	struct rte_ether_addr next_mac;
+	uint64_t counter;           /* of the data message */
+	struct sl_session *session; /* while being opened or sealed; valid within one pass (RCU) */
+	uint64_t staged_at;         /* ns, worker clock: when it first began to wait; 0: never */
+	/* Written before they are read, so not initialised. */
+	alignas(64) struct sl_ip next_hop; /* neighbour to resolve on out_if */
+	uint32_t queue;             /* while staged: the queue it is in */
+	struct rte_mbuf *link;      /* list of staged packets of one queue */
+	struct rte_mbuf *older, *newer; /* all staged packets of a worker in order of age */
 };
 
+#define SL_PACKET_FRESH 64 /* bytes that sl_packet_init writes */
+
+static_assert(offsetof(struct sl_packet, next_hop) == SL_PACKET_FRESH, "a packet begins with one line");
 static_assert(sizeof(struct sl_packet) <= 128, "two cache lines at most");
 #define SL_PACKET_PRIV 128
+
+/* A packet that nothing is known of. */
+extern const struct sl_packet sl_packet_fresh;
 
 static inline struct sl_packet *
 sl_packet(struct rte_mbuf *m)
@@ -89,13 +102,10 @@ sl_packet(struct rte_mbuf *m)
 static inline void
 sl_packet_init(struct rte_mbuf *m, uint16_t in_if)
 {
-	*sl_packet(m) = (struct sl_packet){
-		.in_if = in_if,
-		.out_if = SL_IF_NONE,
-		.in_peer = SL_PEER_NONE,
-		.out_peer = SL_PEER_NONE,
-		.wg_if = SL_IF_NONE,
-	};
+	struct sl_packet *p = sl_packet(m);
+
+	memcpy(p, &sl_packet_fresh, SL_PACKET_FRESH);
+	p->in_if = in_if;
 }
 
 /*

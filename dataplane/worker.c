@@ -6,6 +6,7 @@
 #include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_malloc.h>
+#include <rte_prefetch.h>
 
 #include "dataplane/icmp_limit.h"
 #include "dataplane/outer.h"
@@ -15,6 +16,7 @@
 #define COMMANDS_RING    4096
 #define COMMANDS_BUDGET  64 /* commands of one pass */
 #define HOUSEKEEPING_NS  SL_NSEC_PER_MSEC
+#define PREFETCH_AHEAD   8
 
 static const char *const stage_names[SL_STAGE_COUNT] = {
 #define SL_STAGE_NAME(id, name, fn) [SL_STAGE_##id] = name,
@@ -154,12 +156,31 @@ sl_worker_destroy(struct sl_worker *w)
 }
 
 void
+sl_worker_drop(struct sl_worker *w, struct rte_mbuf *m, enum sl_drop reason)
+{
+	sl_count(&w->stats.drops[reason], 1);
+	rte_pktmbuf_free(m);
+}
+
+void
+sl_worker_drop_bulk(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n, enum sl_drop reason)
+{
+	sl_count(&w->stats.drops[reason], n);
+	rte_pktmbuf_free_bulk(pkts, n);
+}
+
+void
 sl_worker_receive(struct sl_worker *w, uint16_t in_if, struct rte_mbuf **frames, uint16_t n)
 {
+	for (uint16_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
+		rte_prefetch0(sl_packet(frames[i]));
 	for (uint16_t i = 0; i < n; i++) {
+		if (i + PREFETCH_AHEAD < n)
+			rte_prefetch0(sl_packet(frames[i + PREFETCH_AHEAD]));
+		rte_prefetch0(rte_pktmbuf_mtod(frames[i], void *));
 		sl_packet_init(frames[i], in_if);
-		sl_worker_enqueue(w, SL_STAGE_ETHERNET, frames[i]);
 	}
+	sl_worker_enqueue_bulk(w, SL_STAGE_ETHERNET, frames, n);
 	sl_count(&w->stats.received, n);
 }
 
@@ -198,17 +219,23 @@ run_commands(struct sl_worker *w)
 	return n > 0;
 }
 
-/* The lowest stage first, so that what re-enters an earlier stage joins what is there before it goes on. */
+/*
+ * The lowest stage first, so that what re-enters an earlier stage joins what is there before it goes on. One reading of
+ * the TSC ends a stage and begins the next.
+ */
 static bool
 run_stages(struct sl_worker *w)
 {
-	bool any = w->pending != 0;
+	uint64_t began;
 
-	while (w->pending) {
+	if (w->pending == 0)
+		return false;
+	began = rte_rdtsc();
+	do {
 		unsigned stage = (unsigned)__builtin_ctz(w->pending);
 		struct sl_stage_stats *stats = &w->stats.stages[stage];
 		struct sl_vector *v = w->stages[stage];
-		uint64_t began = rte_rdtsc();
+		uint64_t ended;
 
 		w->stages[stage] = w->spare;
 		w->pending &= w->pending - 1;
@@ -217,9 +244,11 @@ run_stages(struct sl_worker *w)
 		stage_fns[stage](w, v->pkts, v->n);
 		v->n = 0;
 		w->spare = v;
-		sl_count(&stats->cycles, rte_rdtsc() - began);
-	}
-	return any;
+		ended = rte_rdtsc();
+		sl_count(&stats->cycles, ended - began);
+		began = ended;
+	} while (w->pending);
+	return true;
 }
 
 bool

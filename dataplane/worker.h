@@ -150,12 +150,11 @@ sl_count(_Atomic uint64_t *counter, uint64_t n)
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
-static inline void
-sl_worker_drop(struct sl_worker *w, struct rte_mbuf *m, enum sl_drop reason)
-{
-	sl_count(&w->stats.drops[reason], 1);
-	rte_pktmbuf_free(m);
-}
+/* Counts a packet under that reason and frees it. Out of line, so that stages are laid out for packets that go on. */
+void sl_worker_drop(struct sl_worker *w, struct rte_mbuf *m, enum sl_drop reason) __attribute__((cold, noinline));
+/* The same for n packets. */
+void sl_worker_drop_bulk(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n, enum sl_drop reason)
+	__attribute__((cold, noinline));
 
 /* Appends one packet to a stage's vector. Packets stay in order; a full vector drops and counts. */
 static inline void
@@ -170,6 +169,46 @@ sl_worker_enqueue(struct sl_worker *w, enum sl_stage stage, struct rte_mbuf *m)
 	v->pkts[v->n++] = m;
 	w->pending |= 1u << stage;
 }
+
+/* The same for n packets; those that do not fit are dropped. */
+static inline void
+sl_worker_enqueue_bulk(struct sl_worker *w, enum sl_stage stage, struct rte_mbuf **pkts, unsigned n)
+{
+	struct sl_vector *v = w->stages[stage];
+	unsigned fit = SL_VECTOR - v->n;
+
+	if (unlikely(n == 0))
+		return;
+	if (unlikely(n > fit))
+		sl_worker_drop_bulk(w, pkts + fit, n - fit, SL_DROP_STAGE_FULL);
+	else
+		fit = n;
+	memcpy(v->pkts + v->n, pkts, fit * sizeof(*pkts));
+	v->n += fit;
+	w->pending |= 1u << stage;
+}
+
+/* Where a packet goes that a stage drops, in the next[] of sl_worker_dispatch. */
+#define SL_EXIT_DROP(reason) (SL_STAGE_COUNT + SL_DROP_##reason)
+
+/* Hands n packets on: next[i] is packet i's stage, or SL_STAGE_COUNT and the reason why it is dropped. */
+static inline void
+sl_worker_dispatch(struct sl_worker *w, struct rte_mbuf **pkts, const uint8_t *next, unsigned n)
+{
+	for (unsigned first = 0, i = 0; first < n; first = i) {
+		uint8_t exit = next[first];
+
+		do
+			i++;
+		while (i < n && next[i] == exit);
+		if (likely(exit < SL_STAGE_COUNT))
+			sl_worker_enqueue_bulk(w, (enum sl_stage)exit, pkts + first, i - first);
+		else
+			sl_worker_drop_bulk(w, pkts + first, i - first, (enum sl_drop)(exit - SL_STAGE_COUNT));
+	}
+}
+
+static_assert(SL_STAGE_COUNT + SL_DROP_COUNT <= UINT8_MAX, "an exit is a byte");
 
 /* Free places in a stage's vector. */
 static inline unsigned
