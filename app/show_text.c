@@ -201,6 +201,8 @@ static void
 print_worker(const json_t *o, const struct style *s, FILE *out)
 {
 	double busy = (double)number(o, "busy-cycles"), all = busy + (double)number(o, "idle-cycles");
+	const json_t *helped = json_object_get(o, "helped"), *item;
+	size_t i;
 
 	fprintf(out, "%sworker%s %lld: core %lld, %s, busy %.1f%%\n", s->green, s->off, (long long)number(o, "worker"),
 		(long long)number(o, "core"), text(o, "aead"), all > 0 ? 100 * busy / all : 0.0);
@@ -210,6 +212,9 @@ print_worker(const json_t *o, const struct style *s, FILE *out)
 		s->bold, s->off, (long long)number(o, "transmitted"), (long long)number(o, "dropped"),
 		(long long)number(o, "delivered"), (long long)number(o, "to-control"), (long long)number(o, "merged"),
 		(long long)number(o, "queued"));
+	json_array_foreach(helped, i, item)
+		fprintf(out, "  %sopened%s: %lld batches of worker %lld\n", s->bold, s->off, (long long)number(item, "batches"),
+			(long long)number(item, "worker"));
 }
 
 static void

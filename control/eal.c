@@ -26,7 +26,7 @@
 #define MEMORY_PER_PORT   (2 * MB)
 #define MEMORY_PER_QUEUE  (MB / 2)
 #define MBUF_OVERHEAD     320 /* the mempool's header of an object, alignment, spreading over memory channels */
-#define WORKER_EXTRA      MB /* staging heads, reassembly tables, command ring */
+#define WORKER_EXTRA      MB /* staging heads, reassembly tables, command ring, order ring */
 #define RING_BYTES        (64 * UINT64_C(1024))
 
 static char runtime_dir[] = "/tmp/sluice-XXXXXX";

@@ -200,6 +200,26 @@ sl_show_route(struct sl_gateway *gw, uint32_t *cursor)
 	return o;
 }
 
+/* Whose batches of messages a worker has opened in their order ring, its own too. */
+static json_t *
+batches_opened(struct sl_gateway *gw, struct sl_worker_stats *s)
+{
+	json_t *list = json_array();
+
+	for (unsigned w = 0; w < gw->dp->n_workers; w++) {
+		uint64_t batches = load(&s->helped[w]);
+		json_t *o;
+
+		if (batches == 0)
+			continue;
+		o = json_object();
+		set_int(o, "worker", w);
+		set_int(o, "batches", batches);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 json_t *
 sl_show_worker(struct sl_gateway *gw, uint16_t worker)
 {
@@ -224,6 +244,7 @@ sl_show_worker(struct sl_gateway *gw, uint16_t worker)
 	set_int(o, "busy-cycles", load(&s->busy_cycles));
 	set_int(o, "idle-cycles", load(&s->idle_cycles));
 	set_int(o, "ecn-mismatch", load(&s->ecn_mismatch));
+	json_object_set_new(o, "helped", batches_opened(gw, s));
 	return o;
 }
 

@@ -1,6 +1,7 @@
 /*
  * Stage "decap": authentic data messages, data at the plaintext, session and counter set, the outer headers still before
  * the data at outer_off. What protocol.md 40 lists, in its order, once per run of packets of one session where it can be.
+ * The plaintexts that another worker opened come with their verdict (dataplane/order.h); it counts after the replay check.
  *
  * Exits:
  *   ip-input    the inner packet without padding, SL_PKT_DECAPPED, in_if the WireGuard interface, in_peer its sender
@@ -11,6 +12,7 @@
 #include <rte_prefetch.h>
 #include <rte_udp.h>
 
+#include "dataplane/inner.h"
 #include "dataplane/ip.h"
 #include "dataplane/worker.h"
 
@@ -137,13 +139,23 @@ note_traffic(struct sl_worker *w, const struct run *run)
 		sl_peer_raise(&w->dp->peers, run->slot, SL_FACT_ACTIVE);
 }
 
+/*
+ * Whether the session's peer is. Messages that wait to be opened outlive a pass: by then its slot may be another peer's.
+ */
+static bool
+still_there(const struct run *run)
+{
+	return atomic_load_explicit(&run->peer->live, memory_order_acquire) &&
+	       atomic_load_explicit(&run->peer->incarnation, memory_order_relaxed) == run->session->incarnation;
+}
+
 /* One run up to its plaintexts; returns how many packets are left of it. */
 static unsigned
 receive_run(struct sl_worker *w, struct run *run)
 {
 	run->slot = run->session->peer;
 	run->peer = &w->dp->peers.slots[run->slot];
-	if (unlikely(!atomic_load_explicit(&run->peer->live, memory_order_acquire))) {
+	if (unlikely(!still_there(run))) {
 		sl_count(&w->stats.drops[SL_DROP_INTERFACE_DOWN], run->n);
 		rte_pktmbuf_free_bulk(run->pkts, run->n);
 		return 0;
@@ -178,84 +190,64 @@ receive_runs(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 	return kept;
 }
 
-/* Congestion marks that the outer header collected (RFC 6040, protocol.md 39). */
+/* What is known of the plaintexts: by this worker now, or by the one that opened them. */
 static void
-ecn_decapsulate(struct sl_worker *w, struct rte_mbuf *m, const struct sl_ip_info *inner)
+look_inside(struct sl_worker *w, struct rte_mbuf **pkts, struct sl_inner *in, unsigned n)
 {
-	const uint8_t *outer = outer_header(m);
-	uint8_t tos = outer[0] >> 4 == 4 ? outer[1] : (uint8_t)(outer[1] >> 4);
-	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
+	for (unsigned i = 0; i < n; i++) {
+		const struct sl_packet *p = sl_packet(pkts[i]);
 
-	if (likely((tos & SL_IP_ECN_MASK) != SL_IP_ECN_CE))
-		return;
-	if ((inner->tos & SL_IP_ECN_MASK) == SL_IP_ECN_NOT_ECT) {
-		sl_count(&w->stats.ecn_mismatch, 1);
-	} else if (inner->family == SL_AF_INET) {
-		struct rte_ipv4_hdr *hdr = (struct rte_ipv4_hdr *)ip;
-		uint16_t before, after;
-
-		memcpy(&before, ip, sizeof(before));
-		ip[1] |= SL_IP_ECN_CE;
-		memcpy(&after, ip, sizeof(after));
-		hdr->hdr_checksum = sl_csum_replace16(hdr->hdr_checksum, before, after);
-	} else {
-		ip[1] |= SL_IP_ECN_CE << 4;
+		in[i] = (struct sl_inner){
+			.data = rte_pktmbuf_mtod(pkts[i], uint8_t *),
+			.peer = p->session->peer,
+			.len = pkts[i]->data_len,
+			.wg_if = p->wg_if,
+			.verdict = p->verdict,
+			.total = p->inner_len,
+			.congested = p->verdict == SL_INNER_UNSEEN && sl_inner_congested(outer_header(pkts[i])),
+		};
 	}
+	sl_inner_check(w->dp, in, n);
 }
 
-/* Ends keepalives, drops what is no packet, and notes the source of the rest in keys. Returns how many are left. */
-static unsigned
-check_inner(struct sl_worker *w, struct rte_mbuf **pkts, struct sl_lpm_key *keys, unsigned n)
+/* Ends what may not go on. False where it has. */
+static bool
+may_go_on(struct sl_worker *w, struct rte_mbuf *m, uint8_t verdict)
 {
-	unsigned kept = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		struct rte_mbuf *m = pkts[i];
-		const struct sl_if *ifp = sl_dataplane_if(w->dp, sl_packet(m)->wg_if);
-		struct sl_ip_info inner;
-
-		if (m->data_len == 0) {
-			sl_count(&w->stats.delivered, 1);
-			rte_pktmbuf_free(m);
-			continue;
-		}
-		if (unlikely(sl_ip_hdr_parse_mbuf(m, &inner) != SL_IP_OK)) {
-			sl_worker_drop(w, m, SL_DROP_BAD_INNER);
-			continue;
-		}
-		if (unlikely(ifp == NULL)) {
-			sl_worker_drop(w, m, SL_DROP_INTERFACE_DOWN);
-			continue;
-		}
-		ecn_decapsulate(w, m, &inner);
-		sl_ip_trim(m, inner.total_len);
-		keys[kept] = (struct sl_lpm_key){.table = ifp->cryptokey, .addr = inner.src, .family = inner.family};
-		pkts[kept++] = m;
+	switch (verdict) {
+	case SL_INNER_OK:
+		return true;
+	case SL_INNER_OK_UNMARKED:
+		sl_count(&w->stats.ecn_mismatch, 1);
+		return true;
+	case SL_INNER_KEEPALIVE:
+		sl_count(&w->stats.delivered, 1);
+		rte_pktmbuf_free(m);
+		return false;
+	default:
+		sl_worker_drop(w, m, (enum sl_drop)(verdict - SL_INNER_DROP));
+		return false;
 	}
-	return kept;
 }
 
 static void
 decap_burst(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 {
-	struct sl_lpm_key keys[SL_BURST];
-	uint32_t owners[SL_BURST];
+	struct sl_inner in[SL_BURST];
 
 	n = receive_runs(w, pkts, n);
-	n = check_inner(w, pkts, keys, n);
-	sl_lpm_lookup_burst(keys, owners, n);
+	look_inside(w, pkts, in, n);
 	for (unsigned i = 0; i < n; i++) {
 		struct sl_packet *p = sl_packet(pkts[i]);
-		uint32_t sender = p->session->peer;
 
-		if (unlikely(owners[i] != sender + 1)) {
-			sl_worker_drop(w, pkts[i], SL_DROP_SOURCE_NOT_ALLOWED);
+		if (unlikely(!may_go_on(w, pkts[i], in[i].verdict)))
 			continue;
-		}
+		sl_ip_trim(pkts[i], in[i].total);
 		p->flags = SL_PKT_DECAPPED;
 		p->in_if = p->wg_if;
-		p->in_peer = sender;
+		p->in_peer = in[i].peer;
 		p->session = NULL;
+		p->verdict = SL_INNER_UNSEEN; /* it may come round again: a tunnel in a tunnel */
 		/* The port's verdicts were about the outer headers. */
 		pkts[i]->ol_flags &= ~(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK);
 		sl_worker_enqueue(w, SL_STAGE_IP_INPUT, pkts[i]);

@@ -18,6 +18,7 @@
 	X(BAD_MAC1, "bad-mac1", "handshake message not made for this interface's key") \
 	X(NO_SESSION, "no-session", "data message with a receiver index of no live session") \
 	X(SESSION_EXPIRED, "session-expired", "session too old, or its counter at the limit") \
+	X(ORDER_FULL, "order-full", "too many messages wait to be opened in their order by other workers") \
 	X(BAD_TAG, "bad-tag", "data message failed authentication") \
 	X(REPLAY, "replay", "authentic, but seen before or too far behind") \
 	X(BAD_INNER, "bad-inner", "decrypted packet is no valid IPv4 or IPv6 packet") \

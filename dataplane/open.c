@@ -4,12 +4,14 @@
  *
  * Exits:
  *   decap      authentic ones: data is the plaintext, session and counter set
+ *   (order)    all, where other workers help or what they helped with is still out: they are opened later (order.h)
  * Drops: no-session (also: of another interface), session-expired, bad-tag
  */
 #include <rte_prefetch.h>
 
 #include "crypto/aead.h"
 #include "crypto/bytes.h"
+#include "dataplane/order.h"
 #include "dataplane/worker.h"
 
 /* Whether a session still accepts this counter at this time (protocol.md 24, 25). */
@@ -79,6 +81,11 @@ open_burst(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 
 	find_sessions(w, pkts, sessions, n);
 	n = prepare(w, pkts, sessions, jobs, n);
+	w->order->opened += n;
+	if (unlikely(sl_order_engaged(w))) {
+		sl_order_append(w, pkts, jobs, n);
+		return;
+	}
 	if (sl_aead_open_batch(w->aead, jobs, n) == 0) {
 		sl_count(&w->stats.drops[SL_DROP_BAD_TAG], n);
 		rte_pktmbuf_free_bulk(pkts, n);

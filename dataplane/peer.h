@@ -47,7 +47,8 @@ struct sl_peer {
 	_Atomic uint32_t endpoint_seq;
 	_Atomic uint32_t facts; /* enum sl_peer_fact */
 	_Atomic uint32_t staged; /* packets waiting for a session, over all workers */
-	uint32_t pad[10];
+	_Atomic uint32_t incarnation; /* peers that have had this slot before, written by control before `live` */
+	uint32_t pad[9];
 	alignas(64) _Atomic uint64_t outer[8]; /* struct sl_outer under endpoint_seq */
 	/* Coarse stamps shared by workers, written only when they change (ticks of SL_STAMP_TICK). */
 	alignas(64) _Atomic uint32_t received_tick;

@@ -10,6 +10,8 @@
 #include <rte_ethdev.h>
 #include <rte_pause.h>
 
+#include "dataplane/order.h"
+
 #define TIMER_SLACK_NS 1000 /* the kernel's default of 50 µs would add to every sleep */
 
 bool
@@ -89,8 +91,8 @@ sleep_ns(struct sl_poll *p, const struct bed *bed, uint64_t ns)
 
 	sl_waker_doze(&w->waker);
 	rte_rcu_qsbr_thread_offline(rcu, w->index);
-	if (!rte_ring_empty(w->commands) || atomic_load_explicit(&p->stop, memory_order_relaxed)) {
-		/* control has been quicker */
+	if (!rte_ring_empty(w->commands) || sl_order_wanted(w) || atomic_load_explicit(&p->stop, memory_order_relaxed)) {
+		/* control or another worker has been quicker */
 	} else if (bed->n == 0) {
 		nanosleep(&ts, NULL);
 	} else {
@@ -151,6 +153,17 @@ loop(struct sl_poll *p)
 	free(bed.fds);
 }
 
+/* What other workers have not finished for this one, they soon will: a worker that stops finishes the batch it has. */
+static void
+finish(struct sl_poll *p)
+{
+	struct sl_clock_reader clock = {.clock = p->clock};
+
+	sl_order_stop(p->worker);
+	while (sl_order_any(p->worker))
+		sl_worker_run(p->worker, sl_clock_reader_now(&clock));
+}
+
 int
 sl_poll_main(void *arg)
 {
@@ -162,6 +175,7 @@ sl_poll_main(void *arg)
 	rte_rcu_qsbr_thread_register(rcu, index);
 	rte_rcu_qsbr_thread_online(rcu, index);
 	loop(p);
+	finish(p);
 	rte_rcu_qsbr_thread_offline(rcu, index);
 	rte_rcu_qsbr_thread_unregister(rcu, index);
 	return 0;

@@ -132,6 +132,7 @@ sl_session_publish(struct sl_session_table *t, uint32_t slot, const struct sl_se
 	memcpy(s->recv_key, keys->recv, sizeof(s->recv_key));
 	s->remote_index = keys->remote_index;
 	s->initiator = keys->initiator;
+	s->incarnation = keys->incarnation;
 	s->created = keys->created;
 	s->send_limit = keys->send_limit;
 	s->receive_floor = keys->receive_floor;
@@ -141,13 +142,17 @@ sl_session_publish(struct sl_session_table *t, uint32_t slot, const struct sl_se
 	atomic_store_explicit(&s->live, sl_index_open(&t->key, s->index), memory_order_release);
 }
 
-/* No worker can hold the session any more. */
+/* No worker can find the session any more. Messages that hold it end soon; until then it is asked again. */
 static void
 reclaim_slot(void *ctx, void *ptr)
 {
 	struct sl_session_table *t = ctx;
 	struct sl_session *s = ptr;
 
+	if (unlikely(atomic_load_explicit(&s->held, memory_order_acquire) != 0)) {
+		sl_reclaim_defer(t->reclaim, &s->reclaim, reclaim_slot, t, s);
+		return;
+	}
 	sl_wipe(s->send_key, sizeof(s->send_key));
 	sl_wipe(s->recv_key, sizeof(s->recv_key));
 	put_slot(t, (uint32_t)(s - t->slots));

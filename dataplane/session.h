@@ -36,6 +36,7 @@ struct sl_session {
 	uint32_t index;            /* ours, as it stands on the wire, host order */
 	uint32_t remote_index;     /* the peer's, host order */
 	uint32_t peer;             /* peer slot */
+	uint32_t incarnation;      /* of the peer in that slot */
 	uint16_t wg_if;            /* L3 interface id */
 	bool initiator;            /* we sent the initiation */
 	uint64_t created;          /* ns, boot clock */
@@ -49,6 +50,7 @@ struct sl_session {
 
 	/* Receivers: one lock per run of packets in a burst; check and set are one step under it. */
 	alignas(64) rte_spinlock_t lock;
+	_Atomic uint32_t held; /* by messages on their way that outlive a pass: keys and slot stay as long as they do */
 	struct sl_replay replay;
 
 	/* Control only. */
@@ -86,6 +88,7 @@ struct sl_session_keys {
 	uint8_t recv[SL_KEY_LEN];
 	uint32_t remote_index;
 	bool initiator;
+	uint32_t incarnation;   /* struct sl_peer's */
 	uint64_t created;       /* ns */
 	uint64_t send_counter;  /* first to be sent, normally 0 */
 	uint64_t send_limit;
@@ -96,8 +99,8 @@ struct sl_session_keys {
 void sl_session_publish(struct sl_session_table *t, uint32_t slot, const struct sl_session_keys *keys);
 /*
  * Control: takes the slot away from workers at once; its keys are wiped and the slot is free again when no worker
- * can hold it any more. Also for slots that were only reserved. The caller first sees to it that no peer's
- * `current` names the slot.
+ * can hold it any more and no message that was received on it. Also for slots that were only reserved. The caller
+ * first sees to it that no peer's `current` names the slot.
  */
 void sl_session_release(struct sl_session_table *t, uint32_t slot);
 
@@ -112,6 +115,20 @@ sl_session_find_opened(const struct sl_session_table *t, uint32_t opened)
 		return NULL;
 	s = &t->slots[slot];
 	return atomic_load_explicit(&s->live, memory_order_acquire) == opened ? s : NULL;
+}
+
+/* Worker: keeps a session that it has found in this pass beyond the pass. */
+static inline void
+sl_session_hold(struct sl_session *s)
+{
+	atomic_fetch_add_explicit(&s->held, 1, memory_order_relaxed);
+}
+
+/* Worker: ends that. It must not look at the session afterwards. */
+static inline void
+sl_session_let_go(struct sl_session *s)
+{
+	atomic_fetch_sub_explicit(&s->held, 1, memory_order_release);
 }
 
 /* Worker: sessions of n wire indices (host order); out[i] is NULL where there is none. n ≤ 64. */

@@ -9,6 +9,7 @@
 #include <rte_prefetch.h>
 
 #include "dataplane/icmp_limit.h"
+#include "dataplane/order.h"
 #include "dataplane/outer.h"
 #include "dataplane/reassembly.h"
 #include "dataplane/staged.h"
@@ -87,7 +88,8 @@ create_parts(struct sl_worker *w, const struct sl_worker_config *cfg)
 	w->paths = sl_outer_paths_create(cfg->socket);
 	if (!w->icmp_limit || !w->reassembly || !w->paths)
 		return -ENOMEM;
-	return sl_staged_create(&w->staged, w->dp, cfg->socket);
+	err = sl_order_create(&w->order, w->dp, cfg->socket);
+	return err ? err : sl_staged_create(&w->staged, w->dp, cfg->socket);
 }
 
 int
@@ -146,6 +148,7 @@ sl_worker_destroy(struct sl_worker *w)
 	sl_reassembly_destroy(w->reassembly);
 	sl_icmp_limit_destroy(w->icmp_limit);
 	sl_outer_paths_destroy(w->paths);
+	sl_order_destroy(w->order);
 	sl_aead_destroy(w->aead);
 	free_commands(w->commands);
 	sl_waker_fini(&w->waker);
@@ -257,6 +260,7 @@ sl_worker_run(struct sl_worker *w, uint64_t now)
 	bool any;
 
 	w->now = now;
+	sl_order_begin(w);
 	any = run_commands(w);
 	any |= run_stages(w);
 	if (now >= w->housekeeping_at) {
@@ -265,6 +269,11 @@ sl_worker_run(struct sl_worker *w, uint64_t now)
 		sl_reassembly_expire(w);
 		any |= run_stages(w);
 	}
+	if (!any && sl_order_wanted(w)) {
+		w->pending |= 1u << SL_STAGE_HELP;
+		any = run_stages(w);
+	}
+	sl_order_end(w);
 	rte_rcu_qsbr_quiescent(w->dp->rcu, w->index);
 	return any;
 }

@@ -22,7 +22,7 @@
 #define SL_BURST      64   /* packets taken from a port queue at once */
 #define SL_VECTOR     1024 /* room of a stage's vector; what does not fit is dropped and counted (stage-full) */
 
-/* X(identifier, name, function): in the order of a packet's way. Each is dataplane/<file of that name>.c. */
+/* X(identifier, name, function): in the order of a packet's way. Each is dataplane/<file of that name>.c, "help" is in order.c. */
 #define SL_STAGES(X) \
 	X(ETHERNET, "ethernet", sl_stage_ethernet) \
 	X(IP_INPUT, "ip-input", sl_stage_ip_input) \
@@ -30,6 +30,7 @@
 	X(OUTER_UDP, "outer-udp", sl_stage_outer_udp) \
 	X(HANDSHAKE, "handshake", sl_stage_handshake) \
 	X(OPEN, "open", sl_stage_open) \
+	X(ORDER, "order", sl_stage_order) \
 	X(DECAP, "decap", sl_stage_decap) \
 	X(FORWARD, "forward", sl_stage_forward) \
 	X(ICMP_ERROR, "icmp-error", sl_stage_icmp_error) \
@@ -39,7 +40,8 @@
 	X(FRAGMENT, "fragment", sl_stage_fragment) \
 	X(NEIGHBOUR, "neighbour", sl_stage_neighbour) \
 	X(PUNT, "punt", sl_stage_punt) \
-	X(TX, "tx", sl_stage_tx)
+	X(TX, "tx", sl_stage_tx) \
+	X(HELP, "help", sl_stage_help)
 
 enum sl_stage {
 #define SL_STAGE_ENUM(id, name, fn) SL_STAGE_##id,
@@ -73,12 +75,13 @@ struct sl_worker_stats {
 	_Atomic uint64_t delivered;    /* reached their end here: keepalives received, fragmented originals */
 	_Atomic uint64_t to_control;   /* taken by rings to control */
 	_Atomic uint64_t merged;       /* fragments that became part of another packet */
-	_Atomic uint64_t queued;       /* now: staged packets, fragments in reassembly */
+	_Atomic uint64_t queued;       /* now: staged packets, fragments in reassembly, messages in the order ring */
 	_Atomic uint64_t drops[SL_DROP_COUNT];
 	struct sl_stage_stats stages[SL_STAGE_COUNT];
 	_Atomic uint64_t busy_cycles;  /* loops that had work */
 	_Atomic uint64_t idle_cycles;  /* loops that had none, sleep included */
 	_Atomic uint64_t ecn_mismatch; /* outer CE on a Not-ECT inner packet, delivered unchanged */
+	_Atomic uint64_t helped[SL_WORKERS_MAX]; /* batches opened for each worker's order ring, its own too */
 };
 
 /* Takes n packets for DPDK port `port`; returns how many it took, the rest stay the caller's. */
@@ -88,6 +91,7 @@ struct sl_staged;     /* dataplane/staged.h */
 struct sl_reassembly; /* dataplane/reassembly.h */
 struct sl_icmp_limit; /* dataplane/icmp_limit.h */
 struct sl_outer_paths; /* dataplane/outer.h */
+struct sl_order;      /* dataplane/order.h */
 
 struct sl_worker {
 	struct sl_dataplane *dp;
@@ -100,6 +104,7 @@ struct sl_worker {
 	struct sl_reassembly *reassembly;
 	struct sl_icmp_limit *icmp_limit;
 	struct sl_outer_paths *paths;
+	struct sl_order *order;
 	struct rte_ring *commands;
 	struct sl_waker waker; /* control wakes a sleeping worker with it */
 	sl_worker_tx_fn tx;

@@ -124,6 +124,7 @@ open_slot(struct sl_proto_peer *peer)
 	atomic_store_explicit(&dp->watched, 0, memory_order_relaxed);
 	atomic_store_explicit(&dp->received_tick, 0, memory_order_relaxed);
 	atomic_store_explicit(&dp->sent_tick, 0, memory_order_relaxed);
+	atomic_fetch_add_explicit(&dp->incarnation, 1, memory_order_relaxed);
 	dp->wg_if = peer->ifp->l3_if;
 	sl_outer_make(&outer, &nowhere, NULL, 0);
 	(void)sl_peer_outer_write(dp, &outer); /* nobody else writes to a slot that is not live */

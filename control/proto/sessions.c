@@ -66,6 +66,7 @@ sl_sessions_begin(struct sl_proto_peer *peer, struct sl_proto_handshake *hs, uin
 	session = (struct sl_session_keys){
 		.remote_index = keys.remote_index,
 		.initiator = keys.initiator,
+		.incarnation = atomic_load_explicit(&sl_proto_dp_peer(peer)->incarnation, memory_order_relaxed),
 		.created = now,
 		.send_limit = SL_REJECT_AFTER_MESSAGES,
 	};

@@ -39,8 +39,8 @@ stage(const struct rig *r, enum sl_stage s, bool bursts)
 
 Test(worker, stages_have_the_names_of_the_man_page)
 {
-	static const char *const names[] = {"ethernet", "ip-input", "reassembly", "outer-udp", "handshake", "open", "decap",
-		"forward", "icmp-error", "encap", "seal", "outer-route", "fragment", "neighbour", "punt", "tx"};
+	static const char *const names[] = {"ethernet", "ip-input", "reassembly", "outer-udp", "handshake", "open", "order",
+		"decap", "forward", "icmp-error", "encap", "seal", "outer-route", "fragment", "neighbour", "punt", "tx", "help"};
 
 	cr_assert_eq(SL_STAGE_COUNT, RTE_DIM(names));
 	for (unsigned i = 0; i < SL_STAGE_COUNT; i++)

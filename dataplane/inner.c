@@ -1,0 +1,69 @@
+#include "dataplane/inner.h"
+
+#include "dataplane/drops.h"
+#include "dataplane/worker.h"
+
+static_assert(SL_INNER_DROP + SL_DROP_COUNT <= UINT8_MAX, "a verdict is a byte");
+
+/* The mark that the outer header collected. False where the inner packet cannot carry it. */
+static bool
+mark_congestion(uint8_t *ip, const struct sl_ip_info *inner)
+{
+	if ((inner->tos & SL_IP_ECN_MASK) == SL_IP_ECN_NOT_ECT)
+		return false;
+	if (inner->family == SL_AF_INET) {
+		struct rte_ipv4_hdr *hdr = (struct rte_ipv4_hdr *)ip;
+		uint16_t before, after;
+
+		memcpy(&before, ip, sizeof(before));
+		ip[1] |= SL_IP_ECN_CE;
+		memcpy(&after, ip, sizeof(after));
+		hdr->hdr_checksum = sl_csum_replace16(hdr->hdr_checksum, before, after);
+	} else {
+		ip[1] |= SL_IP_ECN_CE << 4;
+	}
+	return true;
+}
+
+/* All but the source, which goes to *key. */
+static enum sl_inner_verdict
+check_header(const struct sl_dataplane *dp, struct sl_inner *in, struct sl_lpm_key *key)
+{
+	const struct sl_if *ifp = sl_dataplane_if(dp, in->wg_if);
+	struct sl_ip_info inner;
+
+	if (in->len == 0)
+		return SL_INNER_KEEPALIVE;
+	if (unlikely(sl_ip_hdr_parse(in->data, in->len, in->len, &inner) != SL_IP_OK))
+		return SL_INNER_DROP + SL_DROP_BAD_INNER;
+	if (unlikely(ifp == NULL))
+		return SL_INNER_DROP + SL_DROP_INTERFACE_DOWN;
+	in->total = (uint16_t)inner.total_len;
+	*key = (struct sl_lpm_key){.table = ifp->cryptokey, .addr = inner.src, .family = inner.family};
+	if (unlikely(in->congested) && !mark_congestion(in->data, &inner))
+		return SL_INNER_OK_UNMARKED;
+	return SL_INNER_OK;
+}
+
+void
+sl_inner_check(const struct sl_dataplane *dp, struct sl_inner *in, unsigned n)
+{
+	struct sl_lpm_key keys[SL_BURST];
+	uint32_t owners[SL_BURST];
+	uint8_t of[SL_BURST];
+	unsigned n_keys = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (in[i].verdict != SL_INNER_UNSEEN)
+			continue;
+		in[i].verdict = check_header(dp, &in[i], &keys[n_keys]);
+		of[n_keys] = (uint8_t)i;
+		n_keys += in[i].verdict == SL_INNER_OK || in[i].verdict == SL_INNER_OK_UNMARKED;
+	}
+	if (n_keys == 0)
+		return;
+	sl_lpm_lookup_burst(keys, owners, n_keys);
+	for (unsigned k = 0; k < n_keys; k++)
+		if (unlikely(owners[k] != in[of[k]].peer + 1))
+			in[of[k]].verdict = SL_INNER_DROP + SL_DROP_SOURCE_NOT_ALLOWED;
+}
