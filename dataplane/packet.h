@@ -74,8 +74,6 @@ struct sl_packet {
 	uint16_t inner_len;         /* of a plaintext judged before decap: without padding */
 	uint8_t verdict;            /* enum sl_inner_verdict of such a plaintext */
 	struct rte_ether_addr next_mac;
-	uint16_t inner_len;         /* of a plaintext judged before decap: without padding */
-	uint8_t verdict;            /* enum sl_inner_verdict of such a plaintext */
 	uint64_t counter;           /* of the data message */
 	struct sl_session *session; /* while being opened or sealed; valid within one pass (RCU) */
 	uint64_t staged_at;         /* ns, worker clock: when it first began to wait; 0: never */
