@@ -1,0 +1,311 @@
+/*
+ * The AVX-512 kernel of the batch AEAD: which blocks go through ChaCha20 together, and when Poly1305 has its turn.
+ * Messages are taken in batches of up to 32 that fit the first-level cache. Their rows, which are the blocks 0 (the
+ * keys of Poly1305) and then those of the text, message by message, fill passes of 16. When sealing, Poly1305 follows
+ * the last pass and reads what has just been written. When opening, it comes as soon as its keys are there, and the
+ * ciphertext is decrypted after it; the key stream of text rows that shared the keys' last pass waits in scratch.
+ */
+#include "crypto/aead_avx512.h"
+
+#include <string.h>
+
+#include "crypto/wipe.h"
+#include "crypto/zmm.h"
+
+/* Rows of a batch: with its tables it fits 48 KB of first-level cache. 16 messages of 1,420 bytes have 384. */
+#define BATCH_ROWS 400
+
+/* Blocks of ChaCha20 for a message: that of the key, and those of the text. */
+static uint32_t rows_of(uint32_t len)
+{
+	return 1 + (len + SL_AVX512_ROW - 1) / SL_AVX512_ROW;
+}
+
+/* What remains to be put into passes. */
+struct cursor {
+	struct sl_aead_job *const *jobs;
+	unsigned int n;
+	unsigned int keys;    /* messages whose block 0 has been handed out */
+	unsigned int message; /* the message whose text is being handed out, */
+	uint32_t at;          /* and from which of its bytes on */
+};
+
+static inline void put_row(struct sl_avx512_pass *pass, unsigned int lane, unsigned int message, uint32_t block,
+        const uint8_t *src, uint8_t *dst, uint64_t mask)
+{
+	pass->message[lane] = message;
+	pass->block[lane] = block;
+	pass->src[lane] = src;
+	pass->dst[lane] = dst;
+	pass->mask[lane] = mask;
+}
+
+/* Puts rows of text into the lanes from that one on; returns the first lane left without. */
+static unsigned int put_text(struct sl_avx512_pass *pass, struct cursor *c, unsigned int lane)
+{
+	while (lane < SL_AVX512_LANES && c->message < c->n) {
+		const struct sl_aead_job *job = c->jobs[c->message];
+		uint32_t left = job->len - c->at;
+
+		if (left == 0) {
+			c->message++;
+			c->at = 0;
+			continue;
+		}
+		__builtin_prefetch(job->src + c->at);
+		if (left < SL_AVX512_ROW) {
+			put_row(pass, lane, c->message, 1 + c->at / SL_AVX512_ROW, job->src + c->at, job->dst + c->at,
+			        UINT64_MAX >> (SL_AVX512_ROW - left));
+			pass->whole = false;
+			c->at += left;
+		} else {
+			put_row(pass, lane, c->message, 1 + c->at / SL_AVX512_ROW, job->src + c->at, job->dst + c->at,
+			        UINT64_MAX);
+			c->at += SL_AVX512_ROW;
+		}
+		lane++;
+	}
+	return lane;
+}
+
+/* Fills a pass with the next rows; false when there are none. *texts: the first lane that has text. */
+static bool next_pass(struct sl_avx512 *s, struct sl_avx512_pass *pass, struct cursor *c, unsigned int *texts)
+{
+	unsigned int lane = 0, used;
+
+	pass->whole = true;
+	for (; lane < SL_AVX512_LANES && c->keys < c->n; lane++, c->keys++) {
+		if (c->jobs[c->keys]->len > 0)
+			__builtin_prefetch(c->jobs[c->keys]->src);
+		put_row(pass, lane, c->keys, 0, sl_avx512_zero, s->key[c->keys], UINT64_MAX);
+	}
+	*texts = lane;
+	used = put_text(pass, c, lane);
+	if (used == 0)
+		return false;
+	if (used < SL_AVX512_LANES)
+		pass->whole = false;
+	/* lanes without a row compute something and write nothing */
+	for (lane = used; lane < SL_AVX512_LANES; lane++)
+		put_row(pass, lane, 0, 0, sl_avx512_zero, s->kept[lane], 0);
+	return true;
+}
+
+/* Passes are made up one ahead, so that their text is fetched into the cache meanwhile. */
+static void run_passes(struct sl_avx512 *s, struct cursor *c)
+{
+	struct sl_avx512_pass pass[2];
+	unsigned int texts, now = 0;
+	bool more = next_pass(s, &pass[now], c, &texts);
+
+	while (more) {
+		more = next_pass(s, &pass[!now], c, &texts);
+		sl_avx512_pass(s, &pass[now]);
+		now = !now;
+	}
+}
+
+/* Makes the keys of Poly1305; rows of text that share their last pass are left in `kept`, their key stream in s. */
+static void run_key_passes(struct sl_avx512 *s, struct cursor *c, struct sl_avx512_pass *kept)
+{
+	struct sl_avx512_pass pass;
+	unsigned int texts;
+
+	while (c->keys < c->n && next_pass(s, &pass, c, &texts)) {
+		*kept = pass;
+		for (unsigned int i = texts; i < SL_AVX512_LANES; i++) {
+			pass.src[i] = sl_avx512_zero;
+			pass.dst[i] = s->kept[i];
+		}
+		for (unsigned int i = 0; i < texts; i++)
+			kept->mask[i] = 0;
+		sl_avx512_pass(s, &pass);
+	}
+}
+
+/* Decrypts the rows that waited, and wipes their key stream. */
+static void use_kept(struct sl_avx512 *s, const struct sl_avx512_pass *kept)
+{
+	for (unsigned int i = 0; i < SL_AVX512_LANES; i++) {
+		__m512i text = _mm512_maskz_loadu_epi8(kept->mask[i], kept->src[i]);
+		__m512i stream = _mm512_load_si512(s->kept[i]);
+
+		_mm512_mask_storeu_epi8(kept->dst[i], kept->mask[i], _mm512_xor_si512(text, stream));
+		_mm512_store_si512(s->kept[i], _mm512_setzero_si512());
+	}
+}
+
+/* Messages of the next batch: whole groups of Poly1305 while they fit, at least one. */
+static unsigned int batch(struct sl_aead_job *const *jobs, unsigned int n)
+{
+	uint32_t rows = 0;
+	unsigned int count = 0;
+
+	while (count < n && count < SL_AVX512_MESSAGES) {
+		unsigned int group = n - count < SL_AVX512_GROUP ? n - count : SL_AVX512_GROUP;
+
+		for (unsigned int i = 0; i < group; i++)
+			rows += rows_of(jobs[count + i]->len);
+		if (count > 0 && rows > BATCH_ROWS)
+			break;
+		count += group;
+	}
+	return count;
+}
+
+/* What all batches of a call leave: the keys in columns, and the registers. Parts used up were wiped on the way. */
+static void leave(struct sl_avx512 *s)
+{
+	sl_wipe(s->column, sizeof(s->column));
+	sl_zmm_clear();
+}
+
+static void seal_batch(struct sl_avx512 *s, struct sl_aead_job *const *jobs, unsigned int n)
+{
+	struct cursor c = {.jobs = jobs, .n = n};
+	const uint8_t *text[SL_AVX512_MESSAGES];
+	uint8_t *tag[SL_AVX512_MESSAGES];
+	uint32_t len[SL_AVX512_MESSAGES];
+
+	for (unsigned int i = 0; i < n; i++) {
+		text[i] = jobs[i]->dst;
+		tag[i] = jobs[i]->tag;
+		len[i] = jobs[i]->len;
+	}
+	sl_avx512_columns(s, jobs, n);
+	run_passes(s, &c);
+	sl_avx512_poly(s, text, len, tag, n);
+}
+
+static void open_batch(
+        struct sl_avx512 *s, struct sl_aead_job *const *jobs, uint8_t (*tags)[SL_TAG_LEN], unsigned int n)
+{
+	struct cursor c = {.jobs = jobs, .n = n};
+	const uint8_t *text[SL_AVX512_MESSAGES];
+	uint8_t *tag[SL_AVX512_MESSAGES];
+	uint32_t len[SL_AVX512_MESSAGES];
+	struct sl_avx512_pass kept;
+
+	for (unsigned int i = 0; i < n; i++) {
+		text[i] = jobs[i]->src;
+		tag[i] = tags[i];
+		len[i] = jobs[i]->len;
+	}
+	sl_avx512_columns(s, jobs, n);
+	run_key_passes(s, &c, &kept);
+	sl_avx512_poly(s, text, len, tag, n);
+	use_kept(s, &kept);
+	run_passes(s, &c);
+}
+
+static void seal_all(void *scratch, struct sl_aead_job *const *jobs, unsigned int n)
+{
+	for (unsigned int now; n > 0; jobs += now, n -= now) {
+		now = batch(jobs, n);
+		seal_batch(scratch, jobs, now);
+	}
+	leave(scratch);
+}
+
+static void open_all(void *scratch, struct sl_aead_job *const *jobs, uint8_t (*tags)[SL_TAG_LEN], unsigned int n)
+{
+	for (unsigned int now; n > 0; jobs += now, tags += now, n -= now) {
+		now = batch(jobs, n);
+		open_batch(scratch, jobs, tags, now);
+	}
+	leave(scratch);
+}
+
+static void mac_all(void *scratch, struct sl_aead_job *const *jobs, const uint8_t (*keys)[SL_KEY_LEN],
+        uint8_t (*tags)[SL_TAG_LEN], unsigned int n)
+{
+	struct sl_avx512 *s = scratch;
+	const uint8_t *text[SL_AVX512_MESSAGES];
+	uint8_t *tag[SL_AVX512_MESSAGES];
+	uint32_t len[SL_AVX512_MESSAGES];
+
+	for (unsigned int now; n > 0; jobs += now, keys += now, tags += now, n -= now) {
+		now = batch(jobs, n);
+		for (unsigned int i = 0; i < now; i++) {
+			memcpy(s->key[i], keys[i], SL_KEY_LEN);
+			text[i] = jobs[i]->src;
+			tag[i] = tags[i];
+			len[i] = jobs[i]->len;
+		}
+		sl_avx512_poly(s, text, len, tag, now);
+	}
+	leave(s);
+}
+
+/*
+ * Costs in cycles, of which only ratios matter: a pass, a step of Poly1305 over 64 bytes of a group, what else a group
+ * and a call cost; ipsec-mb's AVX-512 by bytes of the message, of which long ones cost less each.
+ */
+enum {
+	COST_PASS = 460,
+	COST_STEP = 65,
+	COST_GROUP = 130,
+	COST_CALL = 150,
+	COST_MB = 255,
+	COST_MB_SHORT_16 = 15, /* for 16 bytes, up to */
+	MB_SHORT = 512,        /* bytes; and beyond, for 32: */
+	COST_MB_LONG_32 = 19,
+};
+
+/* The longest messages that may be left to ipsec-mb while others are not: more of them fill lanes of their own. */
+#define OUTLIERS 3
+
+static uint32_t mb_cost(uint32_t len)
+{
+	uint32_t within = len < MB_SHORT ? len : MB_SHORT;
+
+	return COST_MB + within * COST_MB_SHORT_16 / 16 + (len - within) * COST_MB_LONG_32 / 32;
+}
+
+/* What n messages that have so many rows cost; each group takes the steps of its first and longest. */
+static uint32_t kernel_cost(const uint32_t *lens, unsigned int n, uint32_t rows)
+{
+	uint32_t cost = COST_CALL + COST_PASS * ((rows + SL_AVX512_LANES - 1) / SL_AVX512_LANES);
+
+	for (unsigned int i = 0; i < n; i += SL_AVX512_GROUP)
+		cost += COST_GROUP + COST_STEP * rows_of(lens[i]);
+	return cost;
+}
+
+/* All of them, but for the longest few where those would have Poly1305's lanes to themselves, and but for a burst of
+ * few. */
+static uint64_t choose(const uint32_t *lens, unsigned int n)
+{
+	const uint64_t all = UINT64_MAX >> (SL_AEAD_KERNEL_BURST - n);
+	uint32_t rows = 0, left = 0, best = UINT32_MAX;
+	uint64_t chosen = 0;
+
+	if (n >= SL_AVX512_GROUP && lens[0] <= 2 * lens[SL_AVX512_GROUP - 1] + SL_AVX512_ROW)
+		return all;
+	for (unsigned int i = 0; i < n; i++)
+		rows += rows_of(lens[i]);
+	for (unsigned int skip = 0; skip < n && skip <= OUTLIERS; skip++) {
+		uint32_t cost = left + kernel_cost(lens + skip, n - skip, rows);
+
+		if (cost < best) {
+			best = cost;
+			chosen = all << skip & all;
+		}
+		left += mb_cost(lens[skip]);
+		rows -= rows_of(lens[skip]);
+	}
+	if (n >= SL_AVX512_GROUP)
+		return chosen;
+	for (unsigned int i = OUTLIERS + 1; i < n; i++)
+		left += mb_cost(lens[i]);
+	return left <= best ? 0 : chosen;
+}
+
+const struct sl_aead_kernel sl_aead_avx512 = {
+        .name = "avx512",
+        .scratch_size = sizeof(struct sl_avx512),
+        .choose = choose,
+        .seal = seal_all,
+        .open = open_all,
+        .mac = mac_all,
+};
