@@ -77,7 +77,14 @@ struct sl_aead *sl_aead_create_with(enum sl_simd simd, const struct sl_aead_kern
 
 struct sl_aead *sl_aead_create(enum sl_simd simd)
 {
-	return sl_aead_create_with(simd, NULL);
+	enum sl_simd level = simd == SL_SIMD_AUTO ? sl_simd_best() : simd;
+	const struct sl_aead_kernel *kernel = NULL;
+
+	if (level == SL_SIMD_AVX512 && sl_simd_ifma())
+		kernel = &sl_aead_avx512;
+	else if (level >= SL_SIMD_AVX2)
+		kernel = &sl_aead_avx2;
+	return sl_aead_create_with(simd, kernel);
 }
 
 void sl_aead_destroy(struct sl_aead *aead)
