@@ -89,6 +89,13 @@ static void note_garbage(struct sl_lpm *t, const struct sl_lpm_op *op)
 	g->n += op->n_replaced;
 }
 
+/* From here on readers see that root. */
+static void show(struct sl_lpm *t, unsigned family, uint64_t root)
+{
+	atomic_store_explicit(&t->compact, t->arena.bytes <= SL_LPM_COMPACT, memory_order_relaxed);
+	atomic_store_explicit(&t->root[family], root, memory_order_release);
+}
+
 /* Publishes a change, or takes it back. Returns 0 or -ENOMEM. */
 static int finish(struct sl_lpm_op *op, unsigned family, uint64_t root)
 {
@@ -101,7 +108,7 @@ static int finish(struct sl_lpm_op *op, unsigned family, uint64_t root)
 	}
 	t->work[family] = root;
 	if (!t->editing)
-		atomic_store_explicit(&t->root[family], root, memory_order_release);
+		show(t, family, root);
 	note_garbage(t, op);
 	for (unsigned i = 0; i < op->n_dropped; i++)
 		sl_lpm_arena_free(&t->arena, op->dropped[i]);
@@ -195,7 +202,7 @@ void sl_lpm_commit(struct sl_lpm *t)
 	t->editing = false;
 	for (unsigned f = 0; f < SL_LPM_FAMILIES; f++) {
 		if (t->work[f] != atomic_load_explicit(&t->root[f], memory_order_relaxed))
-			atomic_store_explicit(&t->root[f], t->work[f], memory_order_release);
+			show(t, f, t->work[f]);
 	}
 	for (struct sl_lpm_garbage *g = t->garbage; g != NULL; g = next) {
 		next = g->next;

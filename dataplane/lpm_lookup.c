@@ -1,8 +1,12 @@
+#include <rte_branch_prediction.h>
+
 #include "dataplane/lpm_table.h"
 
 /*
  * Lookups of one address go down the trie and keep the last value. A burst
- * does the same for many addresses level by level: every lane touches what was
+ * does so one by one where the tables are compact: the near caches hold them,
+ * and the core overlaps some lookups by itself. In larger ones
+ * it goes down with many addresses level by level: every lane touches what was
  * prefetched for it in the pass before, so the memory accesses of all lanes
  * overlap. Lanes are sorted by the kind of node they stand at, so that the
  * branches of the inner loops are the same for a whole list.
@@ -201,22 +205,104 @@ static inline void start(struct lane *l, struct lists *to, const struct sl_lpm_k
 	advance(l, to, look_into_root(l, root_of(t, key->family == SL_AF_INET6)));
 }
 
-void sl_lpm_lookup_burst(const struct sl_lpm_key *keys, uint32_t *values, unsigned n)
+/* IPv4, in registers. addr: most significant byte first. */
+static inline uint32_t lookup4(const uint8_t *base, uint64_t slot, uint32_t addr)
+{
+	uint32_t best = sl_lpm_value(slot), left = addr;
+
+	for (;;) {
+		uint32_t ref = sl_lpm_ref(slot);
+		const void *node = sl_lpm_node(base, ref);
+
+		if (sl_lpm_kind(ref) == SL_LPM_DIRECT) {
+			slot = ((const struct sl_lpm_direct *)node)->slots[left >> 24];
+			left <<= 8;
+		} else if (sl_lpm_kind(ref) == SL_LPM_SPARSE) {
+			const struct sl_lpm_sparse *s = node;
+
+			slot = s->slots[sl_lpm_sparse_index(s, (uint8_t)(left >> 24))];
+			left <<= 8;
+		} else if (sl_lpm_kind(ref) == SL_LPM_EDGE) {
+			const struct sl_lpm_edge *e = node;
+
+			if (((uint64_t)addr << 32 ^ e->hi) >> (64 - e->len) != 0)
+				return best;
+			slot = e->slot;
+			left = (uint32_t)((uint64_t)addr << (e->len & ~7u));
+		} else {
+			return best;
+		}
+		best = sl_lpm_value(slot) != 0 ? sl_lpm_value(slot) : best;
+	}
+}
+
+static bool all_compact(const struct sl_lpm_key *keys, unsigned n)
+{
+	const struct sl_lpm *seen = NULL;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (likely(keys[i].table == seen))
+			continue;
+		seen = keys[i].table;
+		if (seen != NULL && !atomic_load_explicit(&seen->compact, memory_order_relaxed))
+			return false;
+	}
+	return true;
+}
+
+/* One after the other. What follows a packet to the same address goes the same way, as nearly all of a bulk flow does. */
+static void lookup_each(const struct sl_lpm_key *keys, uint32_t *values, unsigned n)
+{
+	const struct sl_lpm *table = NULL; /* of the last IPv4 lookup */
+	uint32_t last = 0, value = 0;
+	uint64_t root = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct sl_lpm_key *k = &keys[i];
+		uint32_t addr;
+
+		if (unlikely(k->table == NULL || k->family != SL_AF_INET)) {
+			values[i] = k->table != NULL && k->family == SL_AF_INET6 ? sl_lpm_lookup6(k->table, k->addr) : 0;
+			continue;
+		}
+		memcpy(&addr, k->addr, sizeof(addr));
+		if (k->table != table) {
+			table = k->table;
+			root = root_of(table, false);
+		} else if (addr == last) {
+			values[i] = value;
+			continue;
+		}
+		last = addr;
+		values[i] = value = lookup4(table->base, root, __builtin_bswap32(addr));
+	}
+}
+
+/* All at once, level by level. */
+static void lookup_lanes(const struct sl_lpm_key *keys, uint32_t *values, unsigned n)
 {
 	struct lane lanes[LANES];
 	struct lists lists[2];
+	unsigned turn = 0;
 
+	lists_clear(&lists[0]);
+	for (unsigned i = 0; i < n; i++)
+		start(&lanes[i], &lists[0], &keys[i]);
+	for (; more(&lists[turn]); turn ^= 1)
+		pass(&lists[turn], &lists[turn ^ 1]);
+	for (unsigned i = 0; i < n; i++)
+		values[i] = lanes[i].best;
+}
+
+void sl_lpm_lookup_burst(const struct sl_lpm_key *keys, uint32_t *values, unsigned n)
+{
+	if (likely(all_compact(keys, n))) {
+		lookup_each(keys, values, n);
+		return;
+	}
 	for (unsigned group; n > 0; keys += group, values += group, n -= group) {
-		unsigned turn = 0;
-
 		group = n < LANES ? n : LANES;
-		lists_clear(&lists[0]);
-		for (unsigned i = 0; i < group; i++)
-			start(&lanes[i], &lists[0], &keys[i]);
-		for (; more(&lists[turn]); turn ^= 1)
-			pass(&lists[turn], &lists[turn ^ 1]);
-		for (unsigned i = 0; i < group; i++)
-			values[i] = lanes[i].best;
+		lookup_lanes(keys, values, group);
 	}
 }
 

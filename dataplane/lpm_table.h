@@ -14,12 +14,16 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "dataplane/lpm.h"
 #include "dataplane/lpm_arena.h"
 #include "dataplane/lpm_node.h"
 
 #define SL_LPM_FAMILIES 2 /* roots: [0] IPv4, [1] IPv6 */
+
+/* Bytes of nodes up to which a table is compact: a part of the second-level cache, which packets and sessions need too. */
+#define SL_LPM_COMPACT (UINT64_C(192) << 10)
 
 /* Blocks of one change: a level has at most one node and two edges, and every level takes a byte of the address. */
 #define SL_LPM_OP_BLOCKS 64
@@ -37,6 +41,7 @@ struct sl_lpm_garbage {
 struct sl_lpm {
 	_Atomic uint64_t root[SL_LPM_FAMILIES]; /* slots at depth 0, as readers see them */
 	const uint8_t *base;                    /* of the arena */
+	_Atomic bool compact;                   /* few enough nodes that the near caches hold them */
 
 	alignas(64) struct sl_lpm_arena arena;
 	uint64_t work[SL_LPM_FAMILIES]; /* the roots with the changes since begin */

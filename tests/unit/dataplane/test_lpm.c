@@ -1,5 +1,5 @@
 /* The longest-prefix-match table against a plain list of prefixes, and its memory. */
-#include "dataplane/lpm.h"
+#include "dataplane/lpm_table.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -176,15 +176,22 @@ static void check_lookups(const struct model *m, uint8_t family, uint64_t *s, un
 			a[i] = m->prefix[random_u64(s) % m->n].addr;
 			a[i].bytes[random_u64(s) % sl_family_bytes(family)] ^= (uint8_t)(i % 4 == 0 ? 0 : 1 << i % 8);
 		}
+		if (i % 5 == 4)
+			a[i] = a[i - 1]; /* as packets of one flow */
 		check_address(m, &a[i], s);
 		keys[i] = (struct sl_lpm_key){
 		        i % 13 == 5 ? NULL : lpm, a[i].bytes, i % 17 == 6 ? SL_AF_NONE : a[i].family};
 	}
-	sl_lpm_lookup_burst(keys, values, 77);
-	for (unsigned i = 0; i < 77; i++) {
-		bool asked = keys[i].table != NULL && keys[i].family != SL_AF_NONE;
+	for (unsigned way = 0; way < 2; way++) {
+		bool compact = atomic_exchange(&lpm->compact, way);
 
-		cr_assert_eq(values[i], asked ? sl_lpm_lookup(lpm, &a[i]) : 0);
+		sl_lpm_lookup_burst(keys, values, 77);
+		for (unsigned i = 0; i < 77; i++) {
+			bool asked = keys[i].table != NULL && keys[i].family != SL_AF_NONE;
+
+			cr_assert_eq(values[i], asked ? sl_lpm_lookup(lpm, &a[i]) : 0);
+		}
+		atomic_store(&lpm->compact, compact);
 	}
 }
 
@@ -467,6 +474,7 @@ Test(lpm, small_tables_are_small)
 	}
 	sl_reclaim_drain(&reclaim);
 	cr_expect_lt(sl_lpm_memory(lpm), 4096, "%lu bytes", sl_lpm_memory(lpm));
+	cr_expect(lpm->compact);
 }
 
 /* 300,000 scattered /32 and isolated /128: at most 100 bytes each. */
@@ -487,6 +495,7 @@ Test(lpm, bytes_per_scattered_prefix)
 			cr_assert_eq(sl_lpm_set(lpm, &p, i + 1, NULL), 0);
 		}
 		sl_lpm_commit(lpm);
+		cr_expect_not(lpm->compact);
 		sl_reclaim_drain(&reclaim);
 		bytes = (sl_lpm_memory(lpm) - bytes) / (sl_lpm_count(lpm) - count);
 		cr_expect_leq(bytes, 100, "%lu bytes per prefix, family %u", bytes, families[f]);
