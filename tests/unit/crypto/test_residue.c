@@ -14,6 +14,8 @@
 #include "crypto/noise.h"
 #include "crypto/wipe.h"
 #include "crypto/x25519.h"
+#include "crypto/x25519_batch.h"
+#include "crypto/x25519_kernel.h"
 
 #define STACK_SIZE (256 * 1024)
 #define PIECE_LEN  8 /* bytes in a row that betray a key */
@@ -85,6 +87,24 @@ static void seal_and_open(void)
 	cr_assert_eq(sl_aead_open_batch(aead, &job, 1), 1);
 	job.len = 64;
 	sl_aead_seal_batch(aead, &job, 1);
+}
+
+extern const struct sl_x25519_kernel sl_x25519_avx512_emulated;
+
+/* Eight secrets, of which two are searched for; with the level's kernel, and compiled for any CPU. */
+static void multiply_points(void)
+{
+	uint8_t secrets[8][32];
+	struct sl_x25519_job jobs[8];
+
+	for (unsigned int i = 0; i < 8; i++)
+		jobs[i] = (struct sl_x25519_job){i_eph, r_id.public_key, secrets[i]};
+	jobs[7] = (struct sl_x25519_job){r_eph, i_id.public_key, secrets[7]};
+	sl_x25519_batch(SL_SIMD_AUTO, jobs, 8);
+	cr_assert_arr_eq(secrets[7], se, 32);
+	sl_x25519_batch_with(&sl_x25519_avx512_emulated, jobs, 8);
+	cr_assert_arr_eq(secrets[0], es, 32);
+	sl_wipe(secrets, sizeof(secrets));
 }
 
 /* Not a call of ours: shows that the search finds what is there. */
@@ -204,6 +224,7 @@ Test(residue, p10_no_secret_stays_on_the_stack, .init = setup)
 	        {"begin_session", begin_sessions},
 	        {"kdf3", derive},
 	        {"aead", seal_and_open},
+	        {"x25519_batch", multiply_points},
 	};
 	uint8_t *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
