@@ -12,26 +12,48 @@
 #define IP4_CHECKSUM 10
 #define IP4_FLAGS    6
 #define IP4_DF       0x40
-#define IP6_HOPS     7
+#define IP4_SRC      12
+#define IP4_DST      16
+#define IP6_HOPS     7 /* the same of IPv6 */
+#define IP6_SRC      8
+#define IP6_DST      24
 #define IP4_CLASS_D  224 /* multicast, reserved and broadcast addresses begin here */
 
+/* Classes of an address by its first byte. */
+enum { GLOBAL = 0, ON_LINK, BY_SECOND };
+
+static const uint8_t class4[256] = {
+	[0] = ON_LINK, [127] = ON_LINK, [169] = BY_SECOND, [IP4_CLASS_D ... 255] = ON_LINK,
+};
+
 struct burst {
+	struct sl_worker *w;
 	unsigned n;
 	struct rte_mbuf *pkts[SL_BURST];
-	struct sl_ip dst[SL_BURST];
+	struct sl_lpm_key dst[SL_BURST];
 	uint32_t route[SL_BURST];
 	/* those whose peer an interface's cryptokey table tells */
 	unsigned n_keys;
 	struct sl_lpm_key keys[SL_BURST];
 	uint32_t peers[SL_BURST];
 	uint8_t key_of[SL_BURST];
+	/* the last interfaces met: nearly always the same */
+	const struct sl_if *in, *out;
+	uint16_t in_id, out_id;
+	bool cutting; /* packets of this pass wait to be cut: what comes behind them follows */
+	/* where the packets go */
+	unsigned n_out;
+	struct rte_mbuf *left[SL_BURST];
+	uint8_t next[SL_BURST];
 };
 
 /* Addresses that no router passes on, as source or as destination. */
 static inline bool
 stays_on_link4(const uint8_t *addr)
 {
-	return addr[0] >= IP4_CLASS_D || addr[0] == 127 || addr[0] == 0 || (addr[0] == 169 && addr[1] == 254);
+	uint8_t class = class4[addr[0]];
+
+	return unlikely(class != GLOBAL) && (class == ON_LINK || addr[1] == 254);
 }
 
 static inline bool
@@ -45,85 +67,104 @@ stays_on_link6(const uint8_t *addr)
 		(memcmp(addr, zeros, sizeof(zeros)) == 0 && addr[15] <= 1);
 }
 
+static inline struct sl_ip
+address(const struct sl_lpm_key *key)
+{
+	return key->family == SL_AF_INET ? sl_ip4(key->addr) : sl_ip6(key->addr);
+}
+
+/* The published interface of that id, or NULL. */
+static inline const struct sl_if *
+out_if(struct burst *b, uint16_t id)
+{
+	if (unlikely(id != b->out_id)) {
+		b->out_id = id;
+		b->out = sl_dataplane_if(b->w->dp, id);
+	}
+	return b->out;
+}
+
 /* A packet of our own that names its interface goes there without a route: link-local and multicast answers. */
 static bool
-stays_local(struct sl_worker *w, struct rte_mbuf *m, const struct sl_ip *dst)
+stays_local(struct sl_worker *w, struct rte_mbuf *m, const struct sl_lpm_key *dst)
 {
 	struct sl_packet *p = sl_packet(m);
 
 	if (!(p->flags & SL_PKT_LOCAL) || p->out_if == SL_IF_NONE || p->flags & SL_PKT_ICMP_ERROR)
 		return false;
-	p->next_hop = *dst;
+	p->next_hop = address(dst);
 	sl_worker_enqueue(w, SL_STAGE_NEIGHBOUR, m);
 	return true;
 }
 
 /* Fills the burst with the packets that may be forwarded. */
 static void
-sort_out(struct sl_worker *w, struct burst *b, struct rte_mbuf **pkts, unsigned n)
+sort_out(struct burst *b, struct rte_mbuf **pkts, unsigned n)
 {
-	b->n = 0;
-	b->n_keys = 0;
+	b->n = b->n_keys = b->n_out = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const uint8_t *h = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
+		struct sl_lpm_key *dst = &b->dst[b->n];
 		bool link;
 
 		if (i + 4 < n)
 			rte_prefetch0(rte_pktmbuf_mtod(pkts[i + 4], void *));
-		if (h[0] >> 4 == 4) {
-			b->dst[b->n] = sl_ip4(h + 16);
-			link = stays_on_link4(h + 16) || stays_on_link4(h + 12);
+		if (likely(h[0] >> 4 == 4)) {
+			dst->addr = h + IP4_DST;
+			dst->family = SL_AF_INET;
+			link = stays_on_link4(h + IP4_DST) || stays_on_link4(h + IP4_SRC);
 		} else {
-			b->dst[b->n] = sl_ip6(h + 24);
-			link = stays_on_link6(h + 24) || stays_on_link6(h + 8);
+			dst->addr = h + IP6_DST;
+			dst->family = SL_AF_INET6;
+			link = stays_on_link6(h + IP6_DST) || stays_on_link6(h + IP6_SRC);
 		}
 		if (unlikely(link)) {
-			if (!stays_local(w, pkts[i], &b->dst[b->n]))
-				sl_worker_drop(w, pkts[i], SL_DROP_NO_ROUTE);
+			if (!stays_local(b->w, pkts[i], dst))
+				sl_worker_drop(b->w, pkts[i], SL_DROP_NO_ROUTE);
 			continue;
 		}
 		b->pkts[b->n++] = pkts[i];
 	}
 }
 
-/* Applies a route to an interface: a port's neighbour, or a look into the cryptokey table. */
+/* Applies a route to an interface: a port's neighbour (gateway NULL: the destination), or a look into the cryptokey table. */
 static enum sl_drop
-choose_if(struct sl_worker *w, struct burst *b, unsigned i, uint16_t out_if, const struct sl_ip *next_hop)
+choose_if(struct burst *b, unsigned i, uint16_t id, const struct sl_ip *gateway)
 {
-	const struct sl_if *ifp = sl_dataplane_if(w->dp, out_if);
+	const struct sl_if *ifp = out_if(b, id);
 	struct sl_packet *p = sl_packet(b->pkts[i]);
 
 	if (unlikely(ifp == NULL))
 		return SL_DROP_INTERFACE_DOWN;
-	p->out_if = out_if;
+	p->out_if = id;
 	if (ifp->kind == SL_IF_PORT) {
-		p->next_hop = *next_hop;
+		p->next_hop = gateway ? *gateway : address(&b->dst[i]);
 		return SL_DROP_COUNT;
 	}
-	b->keys[b->n_keys] = (struct sl_lpm_key){ifp->cryptokey, b->dst[i].bytes, b->dst[i].family};
+	b->keys[b->n_keys] = (struct sl_lpm_key){ifp->cryptokey, b->dst[i].addr, b->dst[i].family};
 	b->key_of[b->n_keys++] = (uint8_t)i;
 	return SL_DROP_COUNT;
 }
 
 static enum sl_drop
-choose(struct sl_worker *w, struct burst *b, unsigned i)
+choose(struct burst *b, unsigned i)
 {
-	const struct sl_route_table *rt = &w->dp->routes;
+	const struct sl_dataplane *dp = b->w->dp;
 	uint32_t id = SL_ROUTE_ID(b->route[i]);
 
 	switch (SL_ROUTE_KIND(b->route[i])) {
 	case SL_ROUTE_PEER:
-		if (unlikely(id >= w->dp->peers.capacity))
+		if (unlikely(id >= dp->peers.capacity))
 			return SL_DROP_INTERFACE_DOWN;
 		sl_packet(b->pkts[i])->out_peer = id;
-		rte_prefetch0(&w->dp->peers.slots[id]);
+		rte_prefetch0(&dp->peers.slots[id]);
 		return SL_DROP_COUNT;
 	case SL_ROUTE_IF:
-		return choose_if(w, b, i, (uint16_t)id, &b->dst[i]);
+		return choose_if(b, i, (uint16_t)id, NULL);
 	case SL_ROUTE_VIA:
 		if (unlikely(id >= SL_NEXT_HOPS))
 			return SL_DROP_NO_ROUTE;
-		return choose_if(w, b, i, rt->next_hops[id].out_if, &rt->next_hops[id].gateway);
+		return choose_if(b, i, dp->routes.next_hops[id].out_if, &dp->routes.next_hops[id].gateway);
 	case SL_ROUTE_NONE:
 		break;
 	}
@@ -132,132 +173,141 @@ choose(struct sl_worker *w, struct burst *b, unsigned i)
 
 /* Routes the burst; packets that have no way out leave it (their place becomes NULL). */
 static void
-route(struct sl_worker *w, struct burst *b)
+route(struct burst *b)
 {
-	const struct sl_ip *dst[SL_BURST];
-
-	for (unsigned i = 0; i < b->n; i++)
-		dst[i] = &b->dst[i];
-	sl_route_lookup_burst(&w->dp->routes, dst, b->route, b->n);
+	sl_route_lookup_keys(&b->w->dp->routes, b->dst, b->route, b->n);
 	for (unsigned i = 0; i < b->n; i++) {
 		enum sl_drop reason;
 
 		sl_packet(b->pkts[i])->out_peer = SL_PEER_NONE;
-		reason = choose(w, b, i);
+		reason = choose(b, i);
 		if (likely(reason == SL_DROP_COUNT))
 			continue;
 		if (reason == SL_DROP_NO_ROUTE)
-			sl_icmp_reject(w, b->pkts[i], reason, SL_ICMP_NET_UNREACHABLE, 0);
+			sl_icmp_reject(b->w, b->pkts[i], reason, SL_ICMP_NET_UNREACHABLE, 0);
 		else
-			sl_worker_drop(w, b->pkts[i], reason);
+			sl_worker_drop(b->w, b->pkts[i], reason);
 		b->pkts[i] = NULL;
 	}
 }
 
 /* A clear packet from an outside port does not enter a tunnel, unless the port says so. */
 static inline bool
-may_enter_tunnel(const struct sl_worker *w, const struct sl_packet *p)
+may_enter_tunnel(struct burst *b, const struct sl_packet *p)
 {
-	const struct sl_if *in;
-
 	if (p->flags & (SL_PKT_DECAPPED | SL_PKT_LOCAL))
 		return true;
-	in = sl_dataplane_if(w->dp, p->in_if);
-	return in && (!in->outside || in->forward_clear);
+	if (unlikely(p->in_if != b->in_id)) {
+		b->in_id = p->in_if;
+		b->in = sl_dataplane_if(b->w->dp, p->in_if);
+	}
+	return b->in && (!b->in->outside || b->in->forward_clear);
 }
 
 /* The second lookup: which peer of its interface each packet is for. */
 static void
-find_peers(struct sl_worker *w, struct burst *b)
+find_peers(struct burst *b)
 {
+	const struct sl_peers *peers = &b->w->dp->peers;
+
 	sl_lpm_lookup_burst(b->keys, b->peers, b->n_keys);
 	for (unsigned k = 0; k < b->n_keys; k++) {
 		struct rte_mbuf *m = b->pkts[b->key_of[k]];
 		struct sl_packet *p = sl_packet(m);
 
-		if (likely(b->peers[k] != 0 && b->peers[k] <= w->dp->peers.capacity)) {
+		if (likely(b->peers[k] != 0 && b->peers[k] <= peers->capacity)) {
 			p->out_peer = b->peers[k] - 1;
-			rte_prefetch0(&w->dp->peers.slots[p->out_peer]);
+			rte_prefetch0(&peers->slots[p->out_peer]);
 			continue;
 		}
-		if (may_enter_tunnel(w, p))
-			sl_icmp_reject(w, m, SL_DROP_NO_PEER, SL_ICMP_HOST_UNREACHABLE, 0);
+		if (may_enter_tunnel(b, p))
+			sl_icmp_reject(b->w, m, SL_DROP_NO_PEER, SL_ICMP_HOST_UNREACHABLE, 0);
 		else
-			sl_worker_drop(w, m, SL_DROP_CLEAR_NOT_FORWARDED);
+			sl_worker_drop(b->w, m, SL_DROP_CLEAR_NOT_FORWARDED);
 		b->pkts[b->key_of[k]] = NULL;
 	}
 }
 
-/* False where the packet's time is up: it has then been handed on. */
-static bool
-spend_hop(struct sl_worker *w, struct rte_mbuf *m)
+/* One hop less, and the IPv4 checksum mended. The hop must be there. */
+static inline void
+spend_hop(uint8_t *h, bool v4)
 {
-	uint8_t *h = rte_pktmbuf_mtod(m, uint8_t *);
-	bool v4 = h[0] >> 4 == 4;
-	uint8_t *ttl = h + (v4 ? IP4_TTL : IP6_HOPS);
 	uint16_t before, after, checksum;
 
-	if (unlikely(*ttl <= 1)) {
-		sl_icmp_reject(w, m, SL_DROP_TTL_EXCEEDED, SL_ICMP_TIME_EXCEEDED, 0);
-		return false;
+	if (unlikely(!v4)) {
+		h[IP6_HOPS] -= 1;
+		return;
 	}
-	if (!v4) {
-		*ttl -= 1;
-		return true;
-	}
-	memcpy(&before, ttl, sizeof(before));
-	*ttl -= 1;
-	memcpy(&after, ttl, sizeof(after));
+	memcpy(&before, h + IP4_TTL, sizeof(before)); /* the protocol is the word's other half */
+	after = (uint16_t)(before - rte_cpu_to_be_16(1 << 8));
+	memcpy(h + IP4_TTL, &after, sizeof(after));
 	memcpy(&checksum, h + IP4_CHECKSUM, sizeof(checksum));
 	checksum = sl_csum_replace16(checksum, before, after);
 	memcpy(h + IP4_CHECKSUM, &checksum, sizeof(checksum));
-	return true;
 }
 
 /* Whether a packet above the MTU may be cut: IPv4 without DF, and IPv6 that begins here. */
 static inline bool
-may_fragment(const struct rte_mbuf *m, const struct sl_packet *p)
+may_fragment(const uint8_t *h, const struct sl_packet *p)
 {
-	const uint8_t *h = rte_pktmbuf_mtod(m, const uint8_t *);
-
 	if (h[0] >> 4 == 4)
 		return !(h[IP4_FLAGS] & IP4_DF);
 	return p->flags & SL_PKT_LOCAL;
 }
 
-/* The last checks for a routed packet, and its exit. */
-static void
-send_out(struct sl_worker *w, struct rte_mbuf *m)
+/* The last checks for a routed packet. Returns its exit, or -1 where it was handed on already. */
+static inline int
+judge(struct burst *b, struct rte_mbuf *m)
 {
 	struct sl_packet *p = sl_packet(m);
+	uint8_t *h = rte_pktmbuf_mtod(m, uint8_t *);
+	bool v4 = h[0] >> 4 == 4, to_peer = p->out_peer != SL_PEER_NONE;
 	const struct sl_if *out;
 	bool oversize;
 
-	if (p->out_peer != SL_PEER_NONE) {
-		if (unlikely(!may_enter_tunnel(w, p))) {
-			sl_worker_drop(w, m, SL_DROP_CLEAR_NOT_FORWARDED);
-			return;
-		}
-		p->out_if = w->dp->peers.slots[p->out_peer].wg_if;
+	if (to_peer) {
+		if (unlikely(!may_enter_tunnel(b, p)))
+			return SL_EXIT_DROP(CLEAR_NOT_FORWARDED);
+		p->out_if = b->w->dp->peers.slots[p->out_peer].wg_if;
 	}
-	out = sl_dataplane_if(w->dp, p->out_if);
-	if (unlikely(out == NULL)) {
-		sl_worker_drop(w, m, SL_DROP_INTERFACE_DOWN);
-		return;
-	}
+	out = out_if(b, p->out_if);
+	if (unlikely(out == NULL))
+		return SL_EXIT_DROP(INTERFACE_DOWN);
 	oversize = m->pkt_len > out->mtu && out->mtu != 0;
-	if (unlikely(oversize && !may_fragment(m, p))) {
+	if (unlikely(oversize && !may_fragment(h, p))) {
 		/* Said before the hop is spent, so that the quoted header is as it was sent. */
-		sl_icmp_reject(w, m, SL_DROP_TOO_BIG, SL_ICMP_TOO_BIG, out->mtu);
-		return;
+		sl_icmp_reject(b->w, m, SL_DROP_TOO_BIG, SL_ICMP_TOO_BIG, out->mtu);
+		return -1;
 	}
-	if (!(p->flags & SL_PKT_LOCAL) && !spend_hop(w, m))
-		return;
+	if (likely(!(p->flags & SL_PKT_LOCAL))) {
+		if (unlikely(h[v4 ? IP4_TTL : IP6_HOPS] <= 1)) {
+			sl_icmp_reject(b->w, m, SL_DROP_TTL_EXCEEDED, SL_ICMP_TIME_EXCEEDED, 0);
+			return -1;
+		}
+		spend_hop(h, v4);
+	}
 	/* What comes behind a packet to be cut goes the same way, so that a flow keeps its order. */
-	if (unlikely(oversize || w->stages[SL_STAGE_FRAGMENT]->n > 0))
-		sl_worker_enqueue(w, SL_STAGE_FRAGMENT, m);
-	else
-		sl_worker_enqueue(w, p->out_peer != SL_PEER_NONE ? SL_STAGE_ENCAP : SL_STAGE_NEIGHBOUR, m);
+	b->cutting |= oversize;
+	if (unlikely(b->cutting))
+		return SL_STAGE_FRAGMENT;
+	return to_peer ? SL_STAGE_ENCAP : SL_STAGE_NEIGHBOUR;
+}
+
+static void
+send_out(struct burst *b)
+{
+	for (unsigned i = 0; i < b->n; i++) {
+		int next;
+
+		if (unlikely(b->pkts[i] == NULL))
+			continue;
+		next = judge(b, b->pkts[i]);
+		if (unlikely(next < 0))
+			continue;
+		b->left[b->n_out] = b->pkts[i];
+		b->next[b->n_out++] = (uint8_t)next;
+	}
+	sl_worker_dispatch(b->w, b->left, b->next, b->n_out);
 }
 
 void
@@ -265,13 +315,15 @@ sl_stage_forward(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 {
 	struct burst b;
 
+	b.w = w;
+	b.in_id = b.out_id = SL_IF_NONE;
+	b.in = b.out = NULL;
+	b.cutting = w->stages[SL_STAGE_FRAGMENT]->n > 0;
 	for (unsigned done = 0; done < n; done += SL_BURST) {
-		sort_out(w, &b, pkts + done, RTE_MIN(n - done, (unsigned)SL_BURST));
-		route(w, &b);
+		sort_out(&b, pkts + done, RTE_MIN(n - done, (unsigned)SL_BURST));
+		route(&b);
 		if (b.n_keys > 0)
-			find_peers(w, &b);
-		for (unsigned i = 0; i < b.n; i++)
-			if (likely(b.pkts[i] != NULL))
-				send_out(w, b.pkts[i]);
+			find_peers(&b);
+		send_out(&b);
 	}
 }

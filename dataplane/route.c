@@ -13,6 +13,17 @@ allowed_default(const struct sl_route_table *rt, uint8_t family)
 }
 
 void
+sl_route_lookup_keys(const struct sl_route_table *rt, struct sl_lpm_key *keys, uint32_t *values, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		keys[i].table = rt->lpm;
+	sl_lpm_lookup_burst(keys, values, n);
+	for (unsigned i = 0; i < n; i++)
+		if (unlikely(values[i] == 0) && keys[i].family != SL_AF_NONE)
+			values[i] = allowed_default(rt, keys[i].family);
+}
+
+void
 sl_route_lookup_burst(const struct sl_route_table *rt, const struct sl_ip *const *dst, uint32_t *values, unsigned n)
 {
 	struct sl_lpm_key keys[BURST_MAX];
@@ -21,11 +32,8 @@ sl_route_lookup_burst(const struct sl_route_table *rt, const struct sl_ip *const
 		unsigned part = n - done < BURST_MAX ? n - done : BURST_MAX;
 
 		for (unsigned i = 0; i < part; i++)
-			keys[i] = (struct sl_lpm_key){rt->lpm, dst[done + i]->bytes, dst[done + i]->family};
-		sl_lpm_lookup_burst(keys, values + done, part);
-		for (unsigned i = done; i < done + part; i++)
-			if (unlikely(values[i] == 0) && dst[i]->family != SL_AF_NONE)
-				values[i] = allowed_default(rt, dst[i]->family);
+			keys[i] = (struct sl_lpm_key){.addr = dst[done + i]->bytes, .family = dst[done + i]->family};
+		sl_route_lookup_keys(rt, keys, values + done, part);
 	}
 }
 

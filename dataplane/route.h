@@ -49,6 +49,9 @@ struct sl_route_table {
 /* Worker: for inner and clear packets. dst[i] as in sl_lpm_lookup_burst; 0: no route. */
 void sl_route_lookup_burst(const struct sl_route_table *rt, const struct sl_ip *const *dst, uint32_t *values, unsigned n);
 
+/* The same for keys whose addresses may stand in packets; their tables are set here. */
+void sl_route_lookup_keys(const struct sl_route_table *rt, struct sl_lpm_key *keys, uint32_t *values, unsigned n);
+
 /* One address; otherwise the same. */
 uint32_t sl_route_lookup(const struct sl_route_table *rt, const struct sl_ip *dst);
 
