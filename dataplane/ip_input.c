@@ -18,15 +18,27 @@
  */
 #include <netinet/in.h>
 
+#include <rte_prefetch.h>
 #include <rte_udp.h>
 
 #include "dataplane/ip.h"
 #include "dataplane/worker.h"
 
-#define DROP(reason) (SL_STAGE_COUNT + SL_DROP_##reason)
+#define IP4_LENGTH        2 /* offsets in an IPv4 header */
+#define IP4_FRAGMENT      6
+#define IP4_FRAGMENT_MASK 0x3f
+#define IP4_PROTO         9
+#define IP4_SRC           12
+#define IP4_DST           16
+
+#define DROP(reason) SL_EXIT_DROP(reason)
+#define UNDECIDED    UINT8_MAX /* no exit: the general way has to judge */
 
 /* m->l3_len has 9 bits; a longer chain of extension headers before a UDP header has no use. */
 #define UPPER_OFFSET_MAX 511
+
+/* Bytes of a message whose session will be looked for: what is behind the first line of the buffer is fetched early. */
+#define MESSAGE_AHEAD 64
 
 /* A part of the stage's vector. */
 struct input {
@@ -34,12 +46,18 @@ struct input {
 	const struct sl_localaddr *local;
 	const struct sl_if *ifp; /* of in_if */
 	uint16_t in_if;
+	/* The last answers for plain IPv4 packets from in_if: what follows has nearly always the same. */
+	bool known_src, known_dst;
+	uint32_t src, dst;
+	const struct sl_localaddr_entry *dst_entry;
 	/* where each packet goes: a stage, or DROP() */
-	unsigned next[SL_BURST];
-	/* sources whose route is to be looked up */
+	uint8_t next[SL_BURST];
+	/* Sources whose routes are to be looked up; of packet i the one at check_of[i] - 1. Is the last one `checked`? */
 	unsigned n_checks;
-	unsigned checked[SL_BURST]; /* → packet */
-	struct sl_ip sources[SL_BURST];
+	bool known_checked;
+	uint32_t checked;
+	uint8_t check_of[SL_BURST];
+	struct sl_lpm_key sources[SL_BURST];
 };
 
 /* Addresses that no packet comes from and none is forwarded to: 0/8, 127/8 and ::1, and 255.255.255.255. */
@@ -171,7 +189,29 @@ header_sum_right(const struct input *in, const struct rte_mbuf *m, const struct 
 	return sl_ip4_checksum(rte_pktmbuf_mtod(m, const void *), info->hdr_len) == 0;
 }
 
-static unsigned
+/* The source of packet i is to be looked up. */
+static inline void
+check_source(struct input *in, unsigned i, const uint8_t *src, uint8_t family)
+{
+	in->sources[in->n_checks++] = (struct sl_lpm_key){.addr = src, .family = family};
+	in->check_of[i] = (uint8_t)in->n_checks;
+	in->known_checked = false;
+}
+
+/* The same for IPv4, whose source may be that of the last one. */
+static inline void
+check_source4(struct input *in, unsigned i, const uint8_t *at, uint32_t src)
+{
+	if (likely(in->known_checked && src == in->checked)) {
+		in->check_of[i] = (uint8_t)in->n_checks;
+		return;
+	}
+	check_source(in, i, at, SL_AF_INET);
+	in->known_checked = true;
+	in->checked = src;
+}
+
+static uint8_t
 input_one(struct input *in, struct rte_mbuf *m, unsigned i)
 {
 	struct sl_ip_info info;
@@ -191,10 +231,77 @@ input_one(struct input *in, struct rte_mbuf *m, unsigned i)
 		return DROP(BAD_IP_CHECKSUM);
 	sl_ip_trim(m, info.total_len);
 	next = classify(in, m, &info, &check);
-	if (check) {
-		in->checked[in->n_checks] = i;
-		in->sources[in->n_checks++] = sl_ip_of(info.family, info.src);
+	if (check)
+		check_source(in, i, info.src, info.family);
+	return (uint8_t)next;
+}
+
+/* --- what nearly all traffic is --- */
+
+/* First bytes of IPv4 addresses that want a closer look. */
+static const bool special4[256] = {[0] = true, [127] = true, [224 ... 239] = true, [255] = true};
+
+/* For one of our addresses: UDP to a listen port. */
+static inline uint8_t
+plain_local(const struct input *in, struct rte_mbuf *m, const uint8_t *h)
+{
+	bool whole = ((h[IP4_FRAGMENT] & IP4_FRAGMENT_MASK) | h[IP4_FRAGMENT + 1]) == 0;
+	uint16_t port, listener;
+
+	if (unlikely(!whole || h[IP4_PROTO] != IPPROTO_UDP || !(in->dst_entry->flags & SL_LOCALADDR_UNICAST) ||
+		    m->data_len < SL_IP4_HDR_MIN + SL_UDP_HDR_LEN))
+		return UNDECIDED;
+	memcpy(&port, h + SL_IP4_HDR_MIN + offsetof(struct rte_udp_hdr, dst_port), sizeof(port));
+	listener = atomic_load_explicit(&in->w->dp->listen[rte_be_to_cpu_16(port)], memory_order_relaxed);
+	if (unlikely(listener == 0))
+		return UNDECIDED;
+	rte_prefetch0(h + MESSAGE_AHEAD);
+	rte_prefetch0(h + MESSAGE_AHEAD + RTE_CACHE_LINE_SIZE);
+	sl_packet(m)->wg_if = listener - 1;
+	m->l3_len = SL_IP4_HDR_MIN;
+	return SL_STAGE_OUTER_UDP;
+}
+
+/*
+ * IPv4 without options, in one segment, between addresses that may meet, for somebody else or for a listen port: judged
+ * as input_one would. UNDECIDED, with the packet as it was but for what the link padded, for any other.
+ */
+static inline uint8_t
+plain_one(struct input *in, struct rte_mbuf *m, unsigned i)
+{
+	const uint8_t *h = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct sl_packet *p = sl_packet(m);
+	bool clear = !(p->flags & SL_PKT_DECAPPED);
+	uint32_t total, src, dst;
+	uint8_t next = SL_STAGE_FORWARD;
+
+	if (unlikely(m->nb_segs != 1 || m->data_len < SL_IP4_HDR_MIN || h[0] != RTE_IPV4_VHL_DEF))
+		return UNDECIDED;
+	total = (uint32_t)h[IP4_LENGTH] << 8 | h[IP4_LENGTH + 1];
+	if (unlikely(total < SL_IP4_HDR_MIN || total > m->data_len || special4[h[IP4_SRC]] || special4[h[IP4_DST]] ||
+		    p->flags & SL_PKT_LOCAL))
+		return UNDECIDED;
+	if (unlikely(sl_ip4_checksum(h, SL_IP4_HDR_MIN) != 0))
+		return UNDECIDED;
+	memcpy(&src, h + IP4_SRC, sizeof(src));
+	memcpy(&dst, h + IP4_DST, sizeof(dst));
+	if (clear && !(in->known_src && src == in->src)) {
+		if (unlikely(sl_localaddr_lookup4(in->local, h + IP4_SRC, in->in_if) != NULL))
+			return UNDECIDED;
+		in->known_src = true;
+		in->src = src;
 	}
+	if (unlikely(!in->known_dst || dst != in->dst)) {
+		in->dst_entry = sl_localaddr_lookup4(in->local, h + IP4_DST, in->in_if);
+		in->known_dst = true;
+		in->dst = dst;
+	}
+	m->data_len = (uint16_t)total;
+	m->pkt_len = total;
+	if (in->dst_entry)
+		next = plain_local(in, m, h);
+	else if (clear)
+		check_source4(in, i, h + IP4_SRC, src);
 	return next;
 }
 
@@ -219,49 +326,69 @@ into_tunnel(const struct sl_dataplane *dp, uint32_t route)
 }
 
 static void
-check_sources(struct input *in)
+check_sources(struct input *in, unsigned n)
 {
 	const struct sl_dataplane *dp = in->w->dp;
-	const struct sl_ip *sources[SL_BURST];
 	uint32_t routes[SL_BURST];
+	uint64_t refused = 0; /* a bit per source */
 
+	sl_route_lookup_keys(&dp->routes, in->sources, routes, in->n_checks);
 	for (unsigned k = 0; k < in->n_checks; k++)
-		sources[k] = &in->sources[k];
-	sl_route_lookup_burst(&dp->routes, sources, routes, in->n_checks);
-	for (unsigned k = 0; k < in->n_checks; k++)
-		if (unlikely(into_tunnel(dp, routes[k])))
-			in->next[in->checked[k]] = DROP(SPOOFED_SOURCE);
+		refused |= (uint64_t)into_tunnel(dp, routes[k]) << k;
+	if (likely(refused == 0))
+		return;
+	for (unsigned i = 0; i < n; i++)
+		if (in->check_of[i] != 0 && refused >> (in->check_of[i] - 1) & 1)
+			in->next[i] = DROP(SPOOFED_SOURCE);
+}
+
+static_assert(SL_BURST <= 64, "refused sources are bits of a word");
+
+/* The interface of a packet; false where it is gone. */
+static inline bool
+find_if(struct input *in, uint16_t in_if)
+{
+	if (unlikely(in->ifp == NULL || in_if != in->in_if)) {
+		in->in_if = in_if;
+		in->ifp = sl_dataplane_if(in->w->dp, in_if);
+		in->known_src = in->known_dst = false;
+	}
+	return in->ifp != NULL;
+}
+
+/* The general way. Returns the packet to go on with. */
+static struct rte_mbuf *
+input_any(struct input *in, struct rte_mbuf *m, unsigned i)
+{
+	struct rte_mbuf *packet = sl_ip_pullup(m, in->w->dp->jumbo);
+
+	in->check_of[i] = 0;
+	if (unlikely(packet == NULL)) {
+		in->next[i] = DROP(NO_BUFFER);
+		return m;
+	}
+	in->next[i] = input_one(in, packet, i);
+	return packet;
 }
 
 static void
 input_burst(struct input *in, struct rte_mbuf **pkts, unsigned n)
 {
-	struct rte_mbuf *packets[SL_BURST];
-
 	in->n_checks = 0;
+	in->known_checked = false;
 	for (unsigned i = 0; i < n; i++) {
-		uint16_t in_if = sl_packet(pkts[i])->in_if;
-
-		if (in->ifp == NULL || in_if != in->in_if) {
-			in->in_if = in_if;
-			in->ifp = sl_dataplane_if(in->w->dp, in_if);
+		in->check_of[i] = 0;
+		if (unlikely(!find_if(in, sl_packet(pkts[i])->in_if))) {
+			in->next[i] = DROP(INTERFACE_DOWN);
+			continue;
 		}
-		packets[i] = sl_ip_pullup(pkts[i], in->w->dp->jumbo);
-		if (unlikely(packets[i] == NULL)) {
-			packets[i] = pkts[i];
-			in->next[i] = DROP(NO_BUFFER);
-		} else {
-			in->next[i] = likely(in->ifp != NULL) ? input_one(in, packets[i], i) : DROP(INTERFACE_DOWN);
-		}
+		in->next[i] = plain_one(in, pkts[i], i);
+		if (unlikely(in->next[i] == UNDECIDED))
+			pkts[i] = input_any(in, pkts[i], i);
 	}
 	if (in->n_checks > 0)
-		check_sources(in);
-	for (unsigned i = 0; i < n; i++) {
-		if (likely(in->next[i] < SL_STAGE_COUNT))
-			sl_worker_enqueue(in->w, (enum sl_stage)in->next[i], packets[i]);
-		else
-			sl_worker_drop(in->w, packets[i], (enum sl_drop)(in->next[i] - SL_STAGE_COUNT));
-	}
+		check_sources(in, n);
+	sl_worker_dispatch(in->w, pkts, in->next, n);
 }
 
 void

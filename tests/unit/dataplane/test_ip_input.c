@@ -132,38 +132,83 @@ Test(ip_input, exits)
 	rig_destroy(r);
 }
 
-/* The same cases as one burst, so that every packet meets its own verdict, in order. */
-Test(ip_input, one_burst)
+#define CASES     (sizeof(cases) / sizeof(cases[0]))
+#define MIXED_MAX (3 * CASES)
+
+/* The cases order[0..n-1] as one burst: every packet meets its own verdict, in order. */
+static void
+check_burst(struct rig *r, const unsigned *order, unsigned n)
 {
-	const unsigned n = sizeof(cases) / sizeof(cases[0]);
-	struct rig *r = rig_with_peers();
-	struct rte_mbuf *pkts[3 * sizeof(cases) / sizeof(cases[0])];
+	struct rte_mbuf *pkts[MIXED_MAX];
 	uint64_t want_drops[SL_DROP_COUNT] = {0};
 
-	for (unsigned i = 0; i < 3 * n; i++) {
-		struct rig_flow flow = cases[i % n].flow;
+	for (unsigned i = 0; i < n; i++) {
+		const struct input_case *c = &cases[order[i]];
+		struct rig_flow flow = c->flow;
 		size_t len;
 
 		flow.sport = (uint16_t)i;
 		len = rig_udp(packet, &flow, "abcdefgh", 8);
-		pkts[i] = flagged(rig_mbuf(r, cases[i % n].in_if, packet, len, 0), cases[i % n].flags);
-		if (cases[i % n].want >= SL_STAGE_COUNT)
-			want_drops[cases[i % n].want - SL_STAGE_COUNT]++;
+		pkts[i] = flagged(rig_mbuf(r, c->in_if, packet, len, 0), c->flags);
+		if (c->want >= SL_STAGE_COUNT)
+			want_drops[c->want - SL_STAGE_COUNT]++;
 	}
-	rig_stage(r, sl_stage_ip_input, pkts, 3 * n);
-	for (unsigned i = 0; i < 3 * n; i++) {
+	rig_stage(r, sl_stage_ip_input, pkts, n);
+	for (unsigned i = 0; i < n; i++) {
+		const struct input_case *c = &cases[order[i]];
 		struct rte_mbuf *m;
 
-		if (cases[i % n].want >= SL_STAGE_COUNT)
+		if (c->want >= SL_STAGE_COUNT)
 			continue;
-		m = rig_take(r, (enum sl_stage)cases[i % n].want);
-		cr_assert_not_null(m, "%s", cases[i % n].what);
+		m = rig_take(r, (enum sl_stage)c->want);
+		cr_assert_not_null(m, "%s", c->what);
 		rig_bytes(m, packet, sizeof(packet));
-		cr_expect_eq((packet[0] >> 4 == 4 ? packet[20] << 8 | packet[21] : packet[40] << 8 | packet[41]), (int)i, "%s", cases[i % n].what);
+		cr_assert_eq((packet[0] >> 4 == 4 ? packet[20] << 8 | packet[21] : packet[40] << 8 | packet[41]), (int)i, "%s", c->what);
 		rte_pktmbuf_free(m);
 	}
-	for (unsigned d = 0; d < SL_DROP_COUNT; d++)
-		cr_expect_eq(rig_drops(r, (enum sl_drop)d), want_drops[d], "%s", sl_drop_name((enum sl_drop)d));
+	for (unsigned d = 0; d < SL_DROP_COUNT; d++) {
+		cr_assert_eq(rig_drops(r, (enum sl_drop)d), want_drops[d], "%s, %s ...", sl_drop_name((enum sl_drop)d),
+			cases[order[0]].what);
+		atomic_store(&r->w->stats.drops[d], 0);
+	}
+}
+
+Test(ip_input, one_burst)
+{
+	struct rig *r = rig_with_peers();
+	unsigned order[MIXED_MAX];
+
+	for (unsigned i = 0; i < MIXED_MAX; i++)
+		order[i] = i % CASES;
+	check_burst(r, order, MIXED_MAX);
+	rig_destroy(r);
+}
+
+static uint64_t seed = 5;
+
+static unsigned
+draw(unsigned below)
+{
+	seed = seed * UINT64_C(6364136223846793005) + 1;
+	return (unsigned)(seed >> 33) % below;
+}
+
+/* What is remembered of a packet for the next one from the same interface serves none that differs. */
+Test(ip_input, bursts_of_few_kinds)
+{
+	struct rig *r = rig_with_peers();
+
+	for (unsigned round = 0; round < 20000; round++) {
+		unsigned kinds[3] = {draw(CASES)}, order[6];
+
+		for (unsigned i = 1; i < 3; i++)
+			do
+				kinds[i] = draw(CASES);
+			while (cases[kinds[i]].in_if != cases[kinds[0]].in_if);
+		for (unsigned i = 0; i < 6; i++)
+			order[i] = kinds[draw(3)];
+		check_burst(r, order, 6);
+	}
 	rig_destroy(r);
 }
 
