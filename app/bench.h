@@ -5,3 +5,5 @@
 #pragma once
 
 int sl_bench_self(int argc, char **argv);
+int sl_bench_client(int argc, char **argv);
+int sl_bench_server(int argc, char **argv);

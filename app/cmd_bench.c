@@ -12,6 +12,8 @@ static const struct {
 	const char *summary;
 } kinds[] = {
 	{"self", sl_bench_self, "this machine alone: packets through two gateways in memory"},
+	{"client", sl_bench_client, "a link: packets to a server, from it, or both"},
+	{"server", sl_bench_server, "the other end of a client"},
 };
 
 static void
