@@ -98,6 +98,7 @@ keys arm
 cat >"$LAB_DIR/arm.yaml" <<YAML
 version: 1
 name: arm
+dataplane: {workers: 1$LAB_SIMD}
 ports:
   wan0:
     device: "af_packet:wan0"

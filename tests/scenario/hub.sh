@@ -89,7 +89,7 @@ hub_yaml() {
 	cat <<-YAML
 		version: 1
 		name: hub
-		dataplane: {workers: $HUB_WORKERS}
+		dataplane: {workers: $HUB_WORKERS$LAB_SIMD}
 		ports:
 		  wan0: {device: "af_packet:wan0", addresses: [$HUB4/24, "$HUB6/64"], gateway: [192.0.2.1, "2001:db8::1"]$HUB_WAN_EXTRA}
 		  lan0: {device: "af_packet:lan0", addresses: [10.20.0.1/16, "fd00:20::1/64"]}

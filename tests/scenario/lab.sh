@@ -14,6 +14,9 @@ LAB_ROOT=${LAB_SOURCE%/tests/scenario/lab.sh}
 SLUICE=${SLUICE:-$LAB_ROOT/build/app/sluice}
 # shellcheck disable=SC2034 # for the scripts that source this
 TOOLS=${LAB_TOOLS:-$LAB_ROOT/build/tests/tools}
+# SL_TEST_SIMD is the vector level of every gateway: a further key of `dataplane:`
+# shellcheck disable=SC2034
+LAB_SIMD=${SL_TEST_SIMD:+, simd: $SL_TEST_SIMD}
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Namespaces of our own
@@ -322,6 +325,7 @@ gateway_start() {
 	if ! until_true "${2:-20}" gateway_ready_or_gone "$1" || ! gateway_is_ready "$1"; then
 		die "the gateway $1 did not say 'sluice: ready'"
 	fi
+	[ -z "${SL_TEST_SIMD:-}" ] || check "$1 runs at $SL_TEST_SIMD" gateway_at_level "$1"
 }
 
 gateway_launch() {
@@ -331,6 +335,10 @@ gateway_launch() {
 	: >"$LAB_DIR/$name.out"
 	ip netns exec "$name" "$SLUICE" run -c "$LAB_DIR/$name.yaml" >"$LAB_DIR/$name.out" 2>>"$LAB_DIR/$name.log" &
 	LAB_PID[$name]=$!
+}
+
+gateway_at_level() {
+	json "$1" workers '.workers[].aead' | grep -w "$SL_TEST_SIMD"
 }
 
 gateway_is_ready() {

@@ -37,7 +37,7 @@ site_yaml() {
 	cat <<-YAML
 		version: 1
 		name: $1
-		dataplane: {workers: $8}
+		dataplane: {workers: $8$LAB_SIMD}
 		ports:
 		  wan0: {device: "af_packet:wan0", addresses: [$3.2/24, "$4::2/64"], gateway: [$3.1, "$4::1"]}
 		  lan0: {device: "af_packet:lan0", addresses: [10.$2.0.1/16, "fd00:$2::1/64"]}

@@ -9,6 +9,7 @@
 #include <rte_errno.h>
 
 #include "crypto/init.h"
+#include "tests/unit/test_simd.h"
 
 #define RIG_POOL     8191
 #define RIG_JUMBO    31
@@ -195,7 +196,8 @@ rig_create(uint16_t workers)
 	r->tx = calloc(workers, sizeof(*r->tx));
 	cr_assert_eq(sl_dataplane_create(&r->dp, &cfg), 0);
 	for (uint16_t i = 0; i < workers; i++) {
-		struct sl_worker_config wc = {.tx = catch_tx, .tx_ctx = &r->tx[i], .socket = SOCKET_ID_ANY, .icmp_seed = 7};
+		struct sl_worker_config wc = {
+			.simd = test_simd(), .tx = catch_tx, .tx_ctx = &r->tx[i], .socket = SOCKET_ID_ANY, .icmp_seed = 7};
 
 		r->tx[i] = (struct rig_tx){.rig = r, .worker = i};
 		cr_assert_eq(sl_worker_create(r->dp, i, &wc), 0);
