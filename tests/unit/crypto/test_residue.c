@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 
 #include "crypto/aead.h"
+#include "crypto/blake2s_batch.h"
+#include "crypto/blake2s_kernel.h"
 #include "crypto/init.h"
 #include "crypto/kdf.h"
 #include "crypto/noise.h"
@@ -105,6 +107,25 @@ static void multiply_points(void)
 	sl_x25519_batch_with(&sl_x25519_avx512_emulated, jobs, 8);
 	cr_assert_arr_eq(secrets[0], es, 32);
 	sl_wipe(secrets, sizeof(secrets));
+}
+
+static void derive_together(const struct sl_blake2s_kernel *kernel)
+{
+	static uint8_t more[4][32];
+	const uint8_t *const cks[] = {psk, aead_key, psk, aead_key}, *const data[] = {ss, ss, es, es};
+	uint8_t *const first[] = {out, more[1], more[2], more[3]}, *const second[] = {
+	                                                                   more[0], more[1], more[2], more[3]};
+	uint8_t *const *const outs[] = {first, second};
+
+	sl_kdf_batch(kernel, outs, 2, cks, data, 32, 4);
+	sl_blake2s_batch(kernel, second, 32, cks, 32, data, 32, 4);
+}
+
+static void derive_in_lanes(void)
+{
+	derive_together(sl_blake2s_kernel_of(SL_SIMD_AUTO));
+	if (sl_simd_supported(SL_SIMD_AVX2))
+		derive_together(&sl_blake2s_avx2);
 }
 
 /* Not a call of ours: shows that the search finds what is there. */
@@ -225,6 +246,7 @@ Test(residue, p10_no_secret_stays_on_the_stack, .init = setup)
 	        {"kdf3", derive},
 	        {"aead", seal_and_open},
 	        {"x25519_batch", multiply_points},
+	        {"kdf_batch", derive_in_lanes},
 	};
 	uint8_t *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
