@@ -91,36 +91,47 @@ static bool next_pass(struct sl_avx512 *s, struct sl_avx512_pass *pass, struct c
 	return true;
 }
 
-/* Passes are made up one ahead, so that their text is fetched into the cache meanwhile. */
+/*
+ * Passes are made up one ahead, so that their text is fetched into the cache meanwhile, and brought out one behind:
+ * three are under way at a time.
+ */
 static void run_passes(struct sl_avx512 *s, struct cursor *c)
 {
-	struct sl_avx512_pass pass[2];
-	unsigned int texts, now = 0;
-	bool more = next_pass(s, &pass[now], c, &texts);
+	struct sl_avx512_pass passes[3], *now = &passes[0], *next = &passes[1], *spare = &passes[2], *previous = NULL;
+	unsigned int texts;
+	bool more = next_pass(s, now, c, &texts);
 
 	while (more) {
-		more = next_pass(s, &pass[!now], c, &texts);
-		sl_avx512_pass(s, &pass[now]);
-		now = !now;
+		more = next_pass(s, next, c, &texts);
+		sl_avx512_pass(s, now, previous);
+		previous = now;
+		now = next;
+		next = spare;
+		spare = previous;
 	}
+	if (previous != NULL)
+		sl_avx512_last_pass(s, previous);
 }
 
 /* Makes the keys of Poly1305; rows of text that share their last pass are left in `kept`, their key stream in s. */
 static void run_key_passes(struct sl_avx512 *s, struct cursor *c, struct sl_avx512_pass *kept)
 {
-	struct sl_avx512_pass pass;
+	struct sl_avx512_pass passes[2], *now = &passes[0], *previous = NULL;
 	unsigned int texts;
 
-	while (c->keys < c->n && next_pass(s, &pass, c, &texts)) {
-		*kept = pass;
+	while (c->keys < c->n && next_pass(s, now, c, &texts)) {
+		*kept = *now;
 		for (unsigned int i = texts; i < SL_AVX512_LANES; i++) {
-			pass.src[i] = sl_avx512_zero;
-			pass.dst[i] = s->kept[i];
+			now->src[i] = sl_avx512_zero;
+			now->dst[i] = s->kept[i];
 		}
 		for (unsigned int i = 0; i < texts; i++)
 			kept->mask[i] = 0;
-		sl_avx512_pass(s, &pass);
+		sl_avx512_pass(s, now, previous);
+		previous = now;
+		now = &passes[now == &passes[0]];
 	}
+	sl_avx512_last_pass(s, previous);
 }
 
 /* Decrypts the rows that waited, and wipes their key stream. */
@@ -153,10 +164,11 @@ static unsigned int batch(struct sl_aead_job *const *jobs, unsigned int n)
 	return count;
 }
 
-/* What all batches of a call leave: the keys in columns, and the registers. Parts used up were wiped on the way. */
+/* What the batches of a call leave: keys, a key stream, and the registers. All else was wiped as it was used up. */
 static void leave(struct sl_avx512 *s)
 {
 	sl_wipe(s->column, sizeof(s->column));
+	sl_wipe(s->stream, sizeof(s->stream));
 	sl_zmm_clear();
 }
 

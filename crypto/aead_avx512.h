@@ -42,10 +42,11 @@ struct sl_avx512_group {
 	__m512i pad[2];                  /* s, the last thing added */
 	__m512i h[3];                    /* the accumulator in limbs of 44 bits, the top one of 42 */
 	/* not secret */
-	alignas(SL_AVX512_ROW) uint64_t blocks[SL_AVX512_GROUP]; /* 16-byte blocks, with the one of the lengths */
-	alignas(SL_AVX512_ROW) uint64_t len[SL_AVX512_GROUP];    /* bytes of text */
-	/* address of the last 64 bytes: three blocks of text, and where the lengths would be */
-	alignas(SL_AVX512_ROW) uint64_t last[SL_AVX512_GROUP];
+	alignas(SL_AVX512_ROW) uint64_t len[SL_AVX512_GROUP]; /* bytes of text */
+	/* 16-byte blocks, of which unless rows_only the last is that of the lengths; and the address of the last four
+	 */
+	alignas(SL_AVX512_ROW) uint64_t blocks[SL_AVX512_GROUP], last[SL_AVX512_GROUP];
+	bool rows_only; /* every length is a multiple of 64 */
 };
 
 /* 16 blocks of key stream and where they go: dst = src ^ key stream in the bytes of mask. */
@@ -63,6 +64,7 @@ struct sl_avx512 {
 	alignas(SL_AVX512_ROW) uint32_t column[SL_AVX512_COLUMNS][SL_AVX512_MESSAGES];
 	alignas(SL_AVX512_ROW) uint8_t key[SL_AVX512_MESSAGES][SL_AVX512_ROW]; /* block 0: the key of Poly1305 */
 	alignas(SL_AVX512_ROW) uint8_t kept[SL_AVX512_LANES][SL_AVX512_ROW];   /* key stream that waits for Poly1305 */
+	__m512i stream[16]; /* of the last pass: word i of 16 blocks */
 	struct sl_avx512_group group[SL_AVX512_GROUPS];
 };
 
@@ -72,8 +74,14 @@ extern const uint8_t sl_avx512_zero[SL_AVX512_ROW];
 /* Fills the columns of s from the keys and counters of n jobs, 1..SL_AVX512_MESSAGES. */
 void sl_avx512_columns(struct sl_avx512 *s, struct sl_aead_job *const *jobs, unsigned int n);
 
-/* ChaCha20 (RFC 8439 section 2.3) of 16 blocks of the messages in the columns of s. */
-void sl_avx512_pass(const struct sl_avx512 *s, const struct sl_avx512_pass *pass);
+/*
+ * ChaCha20 (RFC 8439 section 2.3) of 16 blocks of the messages in the columns of s. Its key stream is left in s, to be
+ * brought out during the next pass: `previous`, or NULL for the first.
+ */
+void sl_avx512_pass(struct sl_avx512 *s, const struct sl_avx512_pass *pass, const struct sl_avx512_pass *previous);
+
+/* Brings out what the last pass has left. */
+void sl_avx512_last_pass(struct sl_avx512 *s, const struct sl_avx512_pass *previous);
 
 /*
  * Poly1305 (RFC 8439 section 2.8, without associated data) of n texts, 1..SL_AVX512_MESSAGES, the longest first; the

@@ -110,36 +110,33 @@ static inline __m512i column(const struct sl_avx512 *s, unsigned int word, __m51
 	return _mm512_permutex2var_epi32(_mm512_load_si512(c), message, _mm512_load_si512(c + SL_AVX512_LANES));
 }
 
-/* The blocks of RFC 8439 section 2.3: x[w] has word w of 16 blocks. */
-static inline __attribute__((always_inline)) void blocks(
-        const struct sl_avx512 *s, const struct sl_avx512_pass *pass, __m512i x[16])
+/* Every word of the state, which begins as this and has this added in the end: RFC 8439 section 2.3. */
+static inline __attribute__((always_inline)) void begin(
+        __m512i x[16], const struct sl_avx512 *s, const struct sl_avx512_pass *pass)
 {
 	__m512i message = _mm512_load_si512(pass->message);
-	__m512i key[SL_AVX512_KEY_WORDS], low, high;
 
 	x[0] = _mm512_set1_epi32(CONSTANT_0);
 	x[1] = _mm512_set1_epi32(CONSTANT_1);
 	x[2] = _mm512_set1_epi32(CONSTANT_2);
 	x[3] = _mm512_set1_epi32(CONSTANT_3);
+#pragma GCC unroll 8
 	for (unsigned int i = 0; i < SL_AVX512_KEY_WORDS; i++)
-		x[4 + i] = key[i] = column(s, i, message);
+		x[4 + i] = column(s, i, message);
 	x[12] = _mm512_load_si512(pass->block);
 	x[13] = _mm512_setzero_si512();
-	x[14] = low = column(s, SL_AVX512_NONCE_LOW, message);
-	x[15] = high = column(s, SL_AVX512_NONCE_HIGH, message);
-	for (unsigned int i = 0; i < DOUBLE_ROUNDS; i++) {
-		QUARTER_ROUNDS(x, 0);
-		QUARTER_ROUNDS(x, 1);
-	}
-	x[0] = _mm512_add_epi32(x[0], _mm512_set1_epi32(CONSTANT_0));
-	x[1] = _mm512_add_epi32(x[1], _mm512_set1_epi32(CONSTANT_1));
-	x[2] = _mm512_add_epi32(x[2], _mm512_set1_epi32(CONSTANT_2));
-	x[3] = _mm512_add_epi32(x[3], _mm512_set1_epi32(CONSTANT_3));
-	for (unsigned int i = 0; i < SL_AVX512_KEY_WORDS; i++)
-		x[4 + i] = _mm512_add_epi32(x[4 + i], key[i]);
-	x[12] = _mm512_add_epi32(x[12], _mm512_load_si512(pass->block));
-	x[14] = _mm512_add_epi32(x[14], low);
-	x[15] = _mm512_add_epi32(x[15], high);
+	x[14] = column(s, SL_AVX512_NONCE_LOW, message);
+	x[15] = column(s, SL_AVX512_NONCE_HIGH, message);
+}
+
+/* One of four: within each quarter of four registers, words of rows become words of columns. */
+static inline __attribute__((always_inline)) void turn_words(__m512i stream[4])
+{
+	__m512i v[4] = {stream[0], stream[1], stream[2], stream[3]};
+
+	transpose_words(v);
+	for (unsigned int i = 0; i < 4; i++)
+		stream[i] = v[i];
 }
 
 static inline __attribute__((always_inline)) void put(
@@ -155,34 +152,74 @@ static inline __attribute__((always_inline)) void put(
 		_mm512_mask_storeu_epi8(dst, mask, _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, src), stream));
 }
 
-/* Quarter q of x[4 * i + j] has words 4 * i .. 4 * i + 3 of lane 4 * q + j: four registers make four lanes' blocks. */
-static inline __attribute__((always_inline)) void put_all(
-        const struct sl_avx512_pass *pass, const __m512i x[16], bool whole)
+/*
+ * Another of four, after those: quarter q of x[4 * i + j] now has words 4 * i .. 4 * i + 3 of lane 4 * q + j, so four
+ * registers make the blocks of four lanes.
+ */
+static inline __attribute__((always_inline)) void put_four(
+        const __m512i x[16], const struct sl_avx512_pass *pass, unsigned int j, bool whole)
 {
-#pragma GCC unroll 4
-	for (unsigned int j = 0; j < 4; j++) {
-		__m512i a = _mm512_shuffle_i32x4(x[j], x[4 + j], LOWER);
-		__m512i b = _mm512_shuffle_i32x4(x[j], x[4 + j], UPPER);
-		__m512i c = _mm512_shuffle_i32x4(x[8 + j], x[12 + j], LOWER);
-		__m512i d = _mm512_shuffle_i32x4(x[8 + j], x[12 + j], UPPER);
+	__m512i a = _mm512_shuffle_i32x4(x[j], x[4 + j], LOWER);
+	__m512i b = _mm512_shuffle_i32x4(x[j], x[4 + j], UPPER);
+	__m512i c = _mm512_shuffle_i32x4(x[8 + j], x[12 + j], LOWER);
+	__m512i d = _mm512_shuffle_i32x4(x[8 + j], x[12 + j], UPPER);
 
-		put(pass, j, _mm512_shuffle_i32x4(a, c, EVEN), whole);
-		put(pass, 4 + j, _mm512_shuffle_i32x4(a, c, ODD), whole);
-		put(pass, 8 + j, _mm512_shuffle_i32x4(b, d, EVEN), whole);
-		put(pass, 12 + j, _mm512_shuffle_i32x4(b, d, ODD), whole);
+	put(pass, j, _mm512_shuffle_i32x4(a, c, EVEN), whole);
+	put(pass, 4 + j, _mm512_shuffle_i32x4(a, c, ODD), whole);
+	put(pass, 8 + j, _mm512_shuffle_i32x4(b, d, EVEN), whole);
+	put(pass, 12 + j, _mm512_shuffle_i32x4(b, d, ODD), whole);
+}
+
+/* All ten double rounds, among them the eight parts of bringing out the previous pass. */
+static inline __attribute__((always_inline)) void rounds(
+        __m512i x[16], __m512i stream[16], const struct sl_avx512_pass *previous, bool whole)
+{
+#pragma GCC unroll 1
+	for (unsigned int i = 0; i < 4; i++) {
+		QUARTER_ROUNDS(x, 0);
+		turn_words(&stream[4 * i]);
+		QUARTER_ROUNDS(x, 1);
+	}
+#pragma GCC unroll 1
+	for (unsigned int i = 0; i < 4; i++) {
+		QUARTER_ROUNDS(x, 0);
+		put_four(stream, previous, i, whole);
+		QUARTER_ROUNDS(x, 1);
+	}
+#pragma GCC unroll 1
+	for (unsigned int i = 0; i < DOUBLE_ROUNDS - 8; i++) {
+		QUARTER_ROUNDS(x, 0);
+		QUARTER_ROUNDS(x, 1);
 	}
 }
 
-void sl_avx512_pass(const struct sl_avx512 *s, const struct sl_avx512_pass *pass)
+void sl_avx512_pass(struct sl_avx512 *s, const struct sl_avx512_pass *pass, const struct sl_avx512_pass *previous)
 {
-	__m512i x[16];
+	__m512i x[16], first[16];
 
-	blocks(s, pass, x);
-#pragma GCC unroll 4
-	for (unsigned int i = 0; i < 16; i += 4)
-		transpose_words(&x[i]);
-	if (pass->whole)
-		put_all(pass, x, true);
-	else
-		put_all(pass, x, false);
+	begin(first, s, pass);
+	for (unsigned int i = 0; i < 16; i++)
+		x[i] = first[i];
+	if (previous == NULL) {
+#pragma GCC unroll 1
+		for (unsigned int i = 0; i < DOUBLE_ROUNDS; i++) {
+			QUARTER_ROUNDS(x, 0);
+			QUARTER_ROUNDS(x, 1);
+		}
+	} else if (previous->whole) {
+		rounds(x, s->stream, previous, true);
+	} else {
+		rounds(x, s->stream, previous, false);
+	}
+#pragma GCC unroll 16
+	for (unsigned int i = 0; i < 16; i++)
+		s->stream[i] = _mm512_add_epi32(x[i], first[i]);
+}
+
+void sl_avx512_last_pass(struct sl_avx512 *s, const struct sl_avx512_pass *previous)
+{
+	for (unsigned int i = 0; i < 4; i++)
+		turn_words(&s->stream[4 * i]);
+	for (unsigned int i = 0; i < 4; i++)
+		put_four(s->stream, previous, i, false);
 }

@@ -5,7 +5,8 @@
  *
  * Messages of unequal lengths are aligned at their ends: all lanes take their last block in the last step, and shorter
  * ones begin later. Blocks before the beginning are zero, without the bit that marks a block, so h stays zero there.
- * The last block of each is that of the lengths.
+ * The last block of each is that of the lengths; where no length has a rest of 64 bytes it is taken by itself, so that
+ * the steps are what ChaCha20's rows are.
  *
  * IFMA multiplies the low 52 bits of each lane, so limbs need not be exact. Bounds, in bits: limbs of the accumulator
  * 44 + ε, those of a power the same, 20 times as much less than 49, those of a block 52, 44 and 41. Twelve products per
@@ -86,26 +87,37 @@ static inline __attribute__((always_inline)) void clear(struct sums *d)
 		d->low[i] = d->high[i] = _mm512_setzero_si512();
 }
 
-/* Eight rows of a message each to eight columns: v[w] has word w of all. */
-static inline __attribute__((always_inline)) void transpose(__m512i v[8])
+/* The first third of a transposition: even[i] and odd[i] have the even and odd words of rows 2 * i and 2 * i + 1. */
+static inline __attribute__((always_inline)) void pair_rows(__m512i even[4], __m512i odd[4], const __m512i rows[8])
 {
-	__m512i pair[2][4];
-
 	for (unsigned int i = 0; i < 4; i++) {
-		pair[0][i] = _mm512_unpacklo_epi64(v[2 * i], v[2 * i + 1]);
-		pair[1][i] = _mm512_unpackhi_epi64(v[2 * i], v[2 * i + 1]);
+		even[i] = _mm512_unpacklo_epi64(rows[2 * i], rows[2 * i + 1]);
+		odd[i] = _mm512_unpackhi_epi64(rows[2 * i], rows[2 * i + 1]);
 	}
-	for (unsigned int i = 0; i < 2; i++) {
-		__m512i a = _mm512_shuffle_i32x4(pair[i][0], pair[i][1], 0x44);
-		__m512i b = _mm512_shuffle_i32x4(pair[i][0], pair[i][1], 0xee);
-		__m512i c = _mm512_shuffle_i32x4(pair[i][2], pair[i][3], 0x44);
-		__m512i d = _mm512_shuffle_i32x4(pair[i][2], pair[i][3], 0xee);
+}
 
-		v[i] = _mm512_shuffle_i32x4(a, c, 0x88);
-		v[2 + i] = _mm512_shuffle_i32x4(a, c, 0xdd);
-		v[4 + i] = _mm512_shuffle_i32x4(b, d, 0x88);
-		v[6 + i] = _mm512_shuffle_i32x4(b, d, 0xdd);
-	}
+/* Another third each: every second column, to words[0], words[2], words[4] and words[6]. */
+static inline __attribute__((always_inline)) void columns(__m512i *words, const __m512i pairs[4])
+{
+	__m512i a = _mm512_shuffle_i32x4(pairs[0], pairs[1], 0x44);
+	__m512i b = _mm512_shuffle_i32x4(pairs[0], pairs[1], 0xee);
+	__m512i c = _mm512_shuffle_i32x4(pairs[2], pairs[3], 0x44);
+	__m512i d = _mm512_shuffle_i32x4(pairs[2], pairs[3], 0xee);
+
+	words[0] = _mm512_shuffle_i32x4(a, c, 0x88);
+	words[2] = _mm512_shuffle_i32x4(a, c, 0xdd);
+	words[4] = _mm512_shuffle_i32x4(b, d, 0x88);
+	words[6] = _mm512_shuffle_i32x4(b, d, 0xdd);
+}
+
+/* Eight rows of a message each to eight columns: words[w] has word w of all. */
+static inline __attribute__((always_inline)) void transpose(__m512i words[8], const __m512i rows[8])
+{
+	__m512i even[4], odd[4];
+
+	pair_rows(even, odd, rows);
+	columns(words, even);
+	columns(words + 1, odd);
 }
 
 /* The 128 bits of a block, which may overlap from limb 0 to limb 1, and above them `bit`. */
@@ -163,26 +175,61 @@ static inline __attribute__((always_inline)) void step(__m512i h[3], const struc
 	carry(h, &d);
 }
 
-/* A step of which every lane has all 64 bytes as text; t more steps follow. */
-static inline __attribute__((always_inline)) void whole_step(__m512i h[3], const struct sl_avx512_group *g, uint64_t t)
+/* The 64 bytes of each lane that t more steps follow, where all of them are text. */
+static inline __attribute__((always_inline)) void load_rows(
+        __m512i rows[8], const struct sl_avx512_group *g, uint64_t t)
 {
-	const __m512i bit = _mm512_set1_epi64(HIGH_BIT);
-	const __m512i bits[STEP_BLOCKS] = {bit, bit, bit, bit};
-	__m512i words[8];
-
 #pragma GCC unroll 8
 	for (unsigned int i = 0; i < SL_AVX512_GROUP; i++) {
 		const uint8_t *text = (const uint8_t *)(uintptr_t)(g->last[i] - SL_AVX512_ROW * t);
 
-		words[i] = _mm512_loadu_si512(text);
+		rows[i] = _mm512_loadu_si512(text);
 		__builtin_prefetch(text + PREFETCH);
 	}
-	transpose(words);
+}
+
+/*
+ * The steps before the t-th last down to the end-th last, of which every lane has all 64 bytes as text. The text of the
+ * next one is transposed between the products of this one: they need other parts of the CPU.
+ */
+static inline __attribute__((always_inline)) void whole_steps(
+        __m512i h[3], const struct sl_avx512_group *g, uint64_t t, uint64_t end)
+{
+	const __m512i bit = _mm512_set1_epi64(HIGH_BIT);
+	const __m512i bits[STEP_BLOCKS] = {bit, bit, bit, bit};
+	__m512i rows[8], words[8], next[8], even[4], odd[4], m[3];
+	struct sums d;
+
+	load_rows(rows, g, --t);
+	transpose(words, rows);
+	while (t > end) {
+		clear(&d);
+		limbs_of_factor(m, &words[6], bit);
+		accumulate(&d, m, &g->power[0]);
+		load_rows(rows, g, --t);
+		pair_rows(even, odd, rows);
+		limbs_of_factor(m, &words[4], bit);
+		accumulate(&d, m, &g->power[1]);
+		columns(next, even);
+		limbs_of_factor(m, &words[2], bit);
+		accumulate(&d, m, &g->power[2]);
+		columns(next + 1, odd);
+		limbs(m, &words[0], bit);
+		add(m, m, h);
+		accumulate(&d, m, &g->power[3]);
+		carry(h, &d);
+#pragma GCC unroll 8
+		for (unsigned int i = 0; i < 8; i++)
+			words[i] = next[i];
+		/* The powers are read from memory where they are used: all of them would not fit the registers. */
+		__asm__ volatile("" ::: "memory");
+	}
 	step(h, g, words, bits, 0);
 }
 
 /* Which bytes of each lane's 64 are text, and where they are: elsewhere for lanes that have none. */
-static inline void edge_bytes(const struct sl_avx512_group *g, uint64_t t, uint64_t mask[8], uint64_t at[8])
+static inline void edge_bytes(
+        const struct sl_avx512_group *g, uint64_t t, bool lengths, uint64_t mask[8], uint64_t at[8])
 {
 	const __m512i ones = _mm512_set1_epi64(-1), zero = _mm512_setzero_si512();
 	__m512i blocks = _mm512_load_si512(g->blocks);
@@ -191,7 +238,7 @@ static inline void edge_bytes(const struct sl_avx512_group *g, uint64_t t, uint6
 	__m512i address = _mm512_sub_epi64(_mm512_load_si512(g->last), _mm512_set1_epi64(SL_AVX512_ROW * t));
 	__m512i none = _mm512_set1_epi64((long long)(uintptr_t)sl_avx512_zero);
 
-	if (t == 0) {
+	if (lengths) {
 		__m512i end = _mm512_sub_epi64(_mm512_load_si512(g->len), offset);
 
 		bytes = _mm512_and_si512(
@@ -201,20 +248,21 @@ static inline void edge_bytes(const struct sl_avx512_group *g, uint64_t t, uint6
 	_mm512_store_si512(at, _mm512_mask_mov_epi64(none, _mm512_test_epi64_mask(bytes, bytes), address));
 }
 
-/* A step in which a lane may begin, may not have begun, or comes to its end (t = 0). */
+/* A step in which a lane may begin or may not have begun, or (lengths) the last one, whose last block has the lengths.
+ */
 static inline __attribute__((always_inline)) void edge_step(
-        __m512i h[3], const struct sl_avx512_group *g, uint64_t t, unsigned int first)
+        __m512i h[3], const struct sl_avx512_group *g, uint64_t t, bool lengths, unsigned int first)
 {
 	alignas(SL_AVX512_ROW) uint64_t mask[SL_AVX512_GROUP], at[SL_AVX512_GROUP];
 	const __m512i bit = _mm512_set1_epi64(HIGH_BIT), blocks = _mm512_load_si512(g->blocks);
-	__m512i words[8], bits[STEP_BLOCKS];
+	__m512i rows[8], words[8], bits[STEP_BLOCKS];
 
-	edge_bytes(g, t, mask, at);
+	edge_bytes(g, t, lengths, mask, at);
 #pragma GCC unroll 8
 	for (unsigned int i = 0; i < SL_AVX512_GROUP; i++)
-		words[i] = _mm512_maskz_loadu_epi8(mask[i], (const uint8_t *)(uintptr_t)at[i]);
-	transpose(words);
-	if (t == 0) /* LE64(0) ‖ LE64(len), where no text was read */
+		rows[i] = _mm512_maskz_loadu_epi8(mask[i], (const uint8_t *)(uintptr_t)at[i]);
+	transpose(words, rows);
+	if (lengths) /* LE64(0) ‖ LE64(len), where no text was read */
 		words[7] = _mm512_load_si512(g->len);
 #pragma GCC unroll 4
 	for (unsigned int i = 0; i < STEP_BLOCKS; i++) {
@@ -225,14 +273,29 @@ static inline __attribute__((always_inline)) void edge_step(
 	step(h, g, words, bits, first);
 }
 
+/* The first step, where no lane has all four blocks. */
 static void begin_step(__m512i h[3], const struct sl_avx512_group *g, uint64_t t, unsigned int first)
 {
 	if (first == 1)
-		edge_step(h, g, t, 1);
+		edge_step(h, g, t, t == 0, 1);
 	else if (first == 2)
-		edge_step(h, g, t, 2);
+		edge_step(h, g, t, t == 0, 2);
 	else
-		edge_step(h, g, t, 3);
+		edge_step(h, g, t, t == 0, 3);
+}
+
+/* The block of the lengths by itself. */
+static inline __attribute__((always_inline)) void lengths_step(__m512i h[3], const struct sl_avx512_group *g)
+{
+	const __m512i words[2] = {_mm512_setzero_si512(), _mm512_load_si512(g->len)};
+	struct sums d;
+	__m512i m[3];
+
+	limbs(m, words, _mm512_set1_epi64(HIGH_BIT));
+	add(m, m, h);
+	clear(&d);
+	accumulate(&d, m, &g->power[0]);
+	carry(h, &d);
 }
 
 /* All steps of a group, whose first message is the longest and last the shortest. */
@@ -240,21 +303,24 @@ static void run(struct sl_avx512_group *g)
 {
 	uint64_t most = g->blocks[0], least = g->blocks[SL_AVX512_GROUP - 1];
 	uint64_t t = (most + STEP_BLOCKS - 1) / STEP_BLOCKS;
-	uint64_t whole = least / STEP_BLOCKS;
+	uint64_t whole = least / STEP_BLOCKS, end = g->rows_only ? 0 : 1;
 	unsigned int first = (unsigned int)(STEP_BLOCKS * t - most);
 	__m512i h[3] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
 
 	if (first > 0)
 		begin_step(h, g, --t, first);
-	while (t > 0) {
-		t--;
-		if (t > 0 && t < whole)
-			whole_step(h, g, t);
-		else
-			edge_step(h, g, t, 0);
-		/* The powers are read from memory where they are used: all of them would not fit the registers. */
+	while (t > end && t > whole) {
+		edge_step(h, g, --t, false, 0);
 		__asm__ volatile("" ::: "memory");
 	}
+	if (t > end) {
+		whole_steps(h, g, t, end);
+		t = end;
+	}
+	if (g->rows_only)
+		lengths_step(h, g);
+	else if (t > 0)
+		edge_step(h, g, 0, true, 0);
 	for (unsigned int i = 0; i < 3; i++)
 		g->h[i] = h[i];
 }
@@ -281,14 +347,14 @@ static inline __attribute__((always_inline)) void multiply(
 static void take_keys(struct sl_avx512_group *g, uint8_t (*key)[SL_AVX512_ROW], unsigned int n)
 {
 	const __m512i zero = _mm512_setzero_si512();
-	__m512i words[8], r[3], power[3];
+	__m512i rows[8], words[8], r[3], power[3];
 
 #pragma GCC unroll 8
 	for (unsigned int i = 0; i < SL_AVX512_GROUP; i++)
-		words[i] = _mm512_load_si512(key[i < n ? i : n - 1]);
+		rows[i] = _mm512_load_si512(key[i < n ? i : n - 1]);
 	for (unsigned int i = 0; i < n; i++)
 		_mm512_store_si512(key[i], zero);
-	transpose(words);
+	transpose(words, rows);
 	words[0] = _mm512_and_si512(words[0], _mm512_set1_epi64(0x0ffffffc0fffffff));
 	words[1] = _mm512_and_si512(words[1], _mm512_set1_epi64(0x0ffffffc0ffffffc));
 	g->pad[0] = words[2];
@@ -306,9 +372,14 @@ static void take_keys(struct sl_avx512_group *g, uint8_t (*key)[SL_AVX512_ROW], 
 /* Lanes without a message repeat the last one. */
 static void take_texts(struct sl_avx512_group *g, const uint8_t *const *text, const uint32_t *len, unsigned int n)
 {
+	uint32_t all = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		all |= len[i];
+	g->rows_only = all % SL_AVX512_ROW == 0;
 	for (unsigned int i = 0; i < SL_AVX512_GROUP; i++) {
 		unsigned int from = i < n ? i : n - 1;
-		uint64_t blocks = ((uint64_t)len[from] + BLOCK_LEN - 1) / BLOCK_LEN + 1;
+		uint64_t blocks = ((uint64_t)len[from] + BLOCK_LEN - 1) / BLOCK_LEN + !g->rows_only;
 
 		g->len[i] = len[from];
 		g->blocks[i] = blocks;
