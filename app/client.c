@@ -149,3 +149,25 @@ sl_client_ask(const char *command, const char *name, const char *request, size_t
 	close(fd);
 	return answer;
 }
+
+char *
+sl_client_order(const char *command, const char *name, const char *order, size_t *len, bool *failed)
+{
+	static const char done[] = "done\n", not_done[] = "failed\n";
+	char *answer = sl_client_ask(command, name, order, len);
+	size_t skip;
+
+	if (answer == NULL)
+		return NULL;
+	*failed = strncmp(answer, done, strlen(done)) != 0;
+	skip = strlen(*failed ? not_done : done);
+	if (*failed && strncmp(answer, not_done, skip) != 0) {
+		/* a gateway of another version answers in its own way */
+		fprintf(stderr, "sluice %s: the gateway that runs does not know this; restart it with this version\n", command);
+		free(answer);
+		return NULL;
+	}
+	*len -= skip;
+	memmove(answer, answer + skip, *len + 1);
+	return answer;
+}

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -11,3 +12,9 @@
  * *len gets its length. NULL after one line on stderr saying what is wrong and what to do.
  */
 char *sl_client_ask(const char *command, const char *name, const char *request, size_t *len);
+
+/*
+ * Gives the gateway an order that it answers with `done` or `failed` and text: the text, to be freed, with *len and
+ * *failed set; NULL as above.
+ */
+char *sl_client_order(const char *command, const char *name, const char *order, size_t *len, bool *failed);

@@ -14,6 +14,8 @@ enum sl_exit {
 int sl_cmd_run(int argc, char **argv);
 int sl_cmd_check(int argc, char **argv);
 int sl_cmd_show(int argc, char **argv);
+int sl_cmd_reload(int argc, char **argv);
+int sl_cmd_save(int argc, char **argv);
 int sl_cmd_genkey(int argc, char **argv);
 int sl_cmd_pubkey(int argc, char **argv);
 int sl_cmd_genpsk(int argc, char **argv);

@@ -14,6 +14,8 @@ static const struct {
 	{"run", sl_cmd_run, "run the gateway in the foreground"},
 	{"check", sl_cmd_check, "check a configuration without touching a device"},
 	{"show", sl_cmd_show, "show state and counters of a running gateway"},
+	{"reload", sl_cmd_reload, "apply the changed configuration to a running gateway"},
+	{"save", sl_cmd_save, "write a running gateway's state as a configuration"},
 	{"bench", sl_cmd_bench, "measure what a box or a link can do"},
 	{"genkey", sl_cmd_genkey, "write a new private key to stdout"},
 	{"pubkey", sl_cmd_pubkey, "read a private key from stdin, write its public key to stdout"},

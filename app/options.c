@@ -6,13 +6,17 @@
 #include "app/commands.h"
 #include "app/usage.h"
 
-#define LETTERS 16
+#define LETTERS 32
 
 static const struct option known[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"name", required_argument, NULL, 'n'},
 	{"json", no_argument, NULL, 'j'},
 	{"verbose", no_argument, NULL, 'v'},
+	{"dry-run", no_argument, NULL, 'd'},
+	{"keep-runtime", no_argument, NULL, 'k'},
+	{"output", required_argument, NULL, 'o'},
+	{"force", no_argument, NULL, 'f'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 };
@@ -59,6 +63,18 @@ sl_parse_options(int argc, char **argv, const char *accepted, const char *help, 
 			break;
 		case 'v':
 			options->verbose = true;
+			break;
+		case 'd':
+			options->dry_run = true;
+			break;
+		case 'k':
+			options->keep_runtime = true;
+			break;
+		case 'o':
+			options->output = optarg;
+			break;
+		case 'f':
+			options->force = true;
 			break;
 		case 'h':
 			*code = sl_print_help(help);

@@ -10,7 +10,11 @@ struct sl_options {
 	const char *config; /* -c, --config */
 	const char *name;   /* -n, --name */
 	bool json;          /* -j, --json */
+	const char *output; /* -o, --output */
 	bool verbose;       /* -v, --verbose */
+	bool dry_run;       /* -d, --dry-run */
+	bool keep_runtime;  /* -k, --keep-runtime */
+	bool force;         /* -f, --force */
 };
 
 /*

@@ -224,6 +224,21 @@ sl_api_destroy(struct sl_api *api)
 	free(api);
 }
 
+/* Who has connected, as the kernel says. */
+static struct sl_actor
+actor_of(int fd, const char *via)
+{
+	struct sl_actor actor = {.via = via, .uid = -1, .pid = -1};
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0) {
+		actor.uid = peer.uid;
+		actor.pid = peer.pid;
+	}
+	return actor;
+}
+
 static void
 accept_one(struct sl_api *api, const struct listener *l, int fd)
 {
@@ -245,6 +260,7 @@ accept_one(struct sl_api *api, const struct listener *l, int fd)
 	}
 	c->gateway = api->gw;
 	c->gi = l->gi;
+	c->actor = actor_of(fd, l->gi ? "wg" : "command");
 	c->protocol = protocol;
 	c->fd = fd;
 	c->ready = true;

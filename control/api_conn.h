@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "control/audit.h"
 #include "control/gateway.h"
 
 #define SL_API_LINE_MAX   4096        /* longer lines end the connection */
@@ -35,6 +36,7 @@ struct sl_api_conn {
 	const struct sl_api_protocol *protocol;
 	void *state;
 	struct sl_api_conn *next;
+	struct sl_actor actor; /* who is at the other end */
 	int fd;
 	bool eof;     /* the other side sends no more */
 	bool closing; /* ends once what waits is written */
@@ -46,6 +48,13 @@ struct sl_api_conn {
 	char *out;
 	size_t out_len, out_sent, out_room;
 };
+
+/* There is something to do for a connection that had nothing left: its protocol is asked again. */
+static inline void
+sl_api_wake(struct sl_api_conn *c)
+{
+	c->ready = true;
+}
 
 /* Appends to what goes out. Out of memory ends the connection. */
 void sl_api_write(struct sl_api_conn *c, const char *text, size_t len);

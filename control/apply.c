@@ -5,13 +5,11 @@
 #include <string.h>
 
 #include "control/api.h"
-#include "control/diff.h"
-#include "control/gateway.h"
+#include "control/apply.h"
 #include "control/log.h"
 
-/* Says what could not be done, and why where the errno tells. */
-static int
-fail(char *error, int rc, const char *what, const char *name)
+int
+sl_apply_fail(char *error, int rc, const char *what, const char *name)
 {
 	const char *why = strerror(-rc);
 
@@ -29,8 +27,8 @@ port_if(struct sl_gateway *gw, const struct sl_config_port *port)
 	return sl_gateway_if_find(gw, port->name);
 }
 
-static struct sl_gateway_if *
-wg_if(struct sl_gateway *gw, const struct sl_config_interface *interface)
+struct sl_gateway_if *
+sl_apply_if(struct sl_gateway *gw, const struct sl_config_interface *interface)
 {
 	return sl_gateway_if_find(gw, interface->name);
 }
@@ -43,7 +41,7 @@ add_port(struct sl_gateway *gw, const struct sl_step *s, char *error)
 	char why[SL_PORT_ERROR_LEN];
 
 	if (gi == NULL || (gi->device = strdup(config->device)) == NULL)
-		return fail(error, -ENOMEM, "port", config->name);
+		return sl_apply_fail(error, -ENOMEM, "port", config->name);
 	gi->mtu = (uint16_t)config->mtu;
 	gi->forward_clear = config->forward_clear;
 	gi->port = sl_port_open(config, gi->id, (uint16_t)gw->cores.n_workers, gw->dp->pool, why);
@@ -51,7 +49,7 @@ add_port(struct sl_gateway *gw, const struct sl_step *s, char *error)
 		snprintf(error, SL_GATEWAY_ERROR_LEN, "%s", why);
 		return -ENODEV;
 	}
-	return sl_gateway_if_publish(gi) ? fail(error, -ENOMEM, "port", config->name) : 0;
+	return sl_gateway_if_publish(gi) ? sl_apply_fail(error, -ENOMEM, "port", config->name) : 0;
 }
 
 static int
@@ -69,7 +67,7 @@ change_port(struct sl_gateway *gw, const struct sl_step *s, char *error)
 	gi->forward_clear = s->new_port->forward_clear;
 	if (rc == 0)
 		rc = sl_gateway_if_publish(gi);
-	return rc ? fail(error, rc, "port", s->new_port->name) : 0;
+	return rc ? sl_apply_fail(error, rc, "port", s->new_port->name) : 0;
 }
 
 static int
@@ -82,7 +80,7 @@ add_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
 	if (rc == 0)
 		rc = sl_gateway_if_set_key(gi, config->private_key);
 	if (rc != 0)
-		return fail(error, rc, "interface", config->name);
+		return sl_apply_fail(error, rc, "interface", config->name);
 	rc = sl_api_add_interface(gw->api, gi);
 	if (rc == -EADDRINUSE) {
 		snprintf(error, SL_GATEWAY_ERROR_LEN,
@@ -90,15 +88,18 @@ add_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
 			config->name, config->name);
 		return rc;
 	}
-	return rc ? fail(error, rc, "socket of interface", config->name) : 0;
+	return rc ? sl_apply_fail(error, rc, "socket of interface", config->name) : 0;
 }
 
 static int
 remove_interface(struct sl_gateway *gw, const struct sl_step *s)
 {
-	struct sl_gateway_if *gi = wg_if(gw, s->old_interface);
+	struct sl_gateway_if *gi = sl_apply_if(gw, s->old_interface);
 
+	if (sl_apply_peers_remove(gi) != 0)
+		return SL_APPLY_MORE;
 	sl_api_remove_interface(gw->api, gi);
+	sl_runtime_forget_interface(gw->runtime, gi->name);
 	sl_gateway_if_remove(gi);
 	return 0;
 }
@@ -106,7 +107,7 @@ remove_interface(struct sl_gateway *gw, const struct sl_step *s)
 static int
 change_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
 {
-	struct sl_gateway_if *gi = wg_if(gw, s->new_interface);
+	struct sl_gateway_if *gi = sl_apply_if(gw, s->new_interface);
 	int rc = 0;
 
 	if (s->changed & SL_CHANGE_MTU)
@@ -117,89 +118,7 @@ change_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
 		rc = sl_allowed_ips_set_routes(gw->allowed, gi->id, s->new_interface->routes);
 		gi->routes = s->new_interface->routes;
 	}
-	return rc ? fail(error, rc, "interface", s->new_interface->name) : 0;
-}
-
-static int
-set_endpoint(struct sl_proto_peer *peer, const struct sl_config_endpoint *endpoint)
-{
-	if (endpoint->host)
-		return sl_gateway_peer_set_endpoint_name(peer, endpoint->host, endpoint->port);
-	sl_gateway_peer_set_endpoint(peer, &endpoint->literal);
-	return 0;
-}
-
-static int
-add_peer(struct sl_gateway *gw, const struct sl_step *s, char *error)
-{
-	const struct sl_config_peer *config = s->new_peer;
-	struct sl_gateway_if *gi = wg_if(gw, s->new_interface);
-	struct sl_proto_peer *peer;
-	int rc = sl_gateway_peer_add(gi, config->public_key, config->name, SL_SOURCE_FILE, &peer);
-
-	if (rc == -ELOOP)
-		return 0; /* the check has warned */
-	if (rc == -EEXIST) { /* made with `wg` before the file named it: the file's from now on */
-		sl_gateway_peer(peer)->source = SL_SOURCE_FILE;
-		rc = sl_proto_peer_set_name(peer, config->name);
-	}
-	if (rc != 0)
-		return fail(error, rc, "peer", config->name);
-	sl_proto_peer_set_psk(peer, config->preshared_key);
-	for (uint32_t i = 0; rc == 0 && i < config->n_allowed_ips; i++)
-		rc = sl_allowed_ips_add(gw->allowed, gi->id, peer->slot, &config->allowed_ips[i], NULL);
-	if (rc == 0)
-		rc = set_endpoint(peer, &config->endpoint);
-	if (rc != 0)
-		return fail(error, rc, "peer", config->name);
-	sl_proto_peer_set_keepalive(peer, config->persistent_keepalive, gw->now);
-	return 0;
-}
-
-static int
-change_peer(struct sl_gateway *gw, const struct sl_step *s, char *error)
-{
-	const struct sl_config_peer *config = s->new_peer;
-	struct sl_proto_peer *peer = sl_gateway_peer_find(wg_if(gw, s->new_interface), config->public_key);
-	int rc = 0;
-
-	if (peer == NULL)
-		return 0; /* the `wg` tool has removed it */
-	if (s->changed & SL_CHANGE_NAME)
-		rc = sl_proto_peer_set_name(peer, config->name);
-	if (s->changed & SL_CHANGE_PRESHARED_KEY)
-		sl_proto_peer_set_psk(peer, config->preshared_key);
-	if (rc == 0 && s->changed & SL_CHANGE_ENDPOINT)
-		rc = set_endpoint(peer, &config->endpoint);
-	if (s->changed & SL_CHANGE_KEEPALIVE)
-		sl_proto_peer_set_keepalive(peer, config->persistent_keepalive, gw->now);
-	return rc ? fail(error, rc, "peer", config->name) : 0;
-}
-
-static int
-remove_peer(struct sl_gateway *gw, const struct sl_step *s)
-{
-	struct sl_proto_peer *peer = sl_gateway_peer_find(wg_if(gw, s->old_interface), s->old_peer->public_key);
-
-	if (peer)
-		sl_gateway_peer_remove(peer);
-	return 0;
-}
-
-static int
-change_allowed_ip(struct sl_gateway *gw, const struct sl_step *s, char *error)
-{
-	bool add = s->kind == SL_STEP_ALLOWED_IP_ADD;
-	const struct sl_config_peer *config = add ? s->new_peer : s->old_peer;
-	struct sl_gateway_if *gi = wg_if(gw, add ? s->new_interface : s->old_interface);
-	struct sl_proto_peer *peer = sl_gateway_peer_find(gi, config->public_key);
-	int rc;
-
-	if (peer == NULL)
-		return 0;
-	rc = add ? sl_allowed_ips_add(gw->allowed, gi->id, peer->slot, s->allowed_ip, NULL)
-		 : sl_allowed_ips_remove(gw->allowed, gi->id, peer->slot, s->allowed_ip);
-	return rc && rc != -ENOENT ? fail(error, rc, "allowed IPs of peer", config->name) : 0;
+	return rc ? sl_apply_fail(error, rc, "interface", s->new_interface->name) : 0;
 }
 
 static int
@@ -207,14 +126,14 @@ change_address(struct sl_gateway *gw, const struct sl_step *s, char *error)
 {
 	const struct sl_config_port *port = s->new_port ? s->new_port : s->old_port;
 	const struct sl_config_interface *interface = s->new_interface ? s->new_interface : s->old_interface;
-	struct sl_gateway_if *gi = port ? port_if(gw, port) : wg_if(gw, interface);
+	struct sl_gateway_if *gi = port ? port_if(gw, port) : sl_apply_if(gw, interface);
 	int rc;
 
 	if (s->kind == SL_STEP_ADDRESS_ADD)
 		rc = sl_gateway_if_add_address(gi, &s->address->prefix);
 	else
 		rc = sl_gateway_if_remove_address(gi, &s->address->prefix);
-	return rc ? fail(error, rc, "address of", gi->name) : 0;
+	return rc ? sl_apply_fail(error, rc, "address of", gi->name) : 0;
 }
 
 static int
@@ -231,19 +150,20 @@ change_route(struct sl_gateway *gw, const struct sl_steps *steps, const struct s
 		rc = sl_rib_set(gw->rib, SL_RIB_STATIC, &r->to, gi->id, r->via.family ? &r->via : NULL);
 	else
 		rc = sl_rib_clear(gw->rib, SL_RIB_STATIC, &r->to);
-	return rc ? fail(error, rc, "route", sl_prefix_format(&r->to, text)) : 0;
+	return rc ? sl_apply_fail(error, rc, "route", sl_prefix_format(&r->to, text)) : 0;
 }
 
 static int
 listen_step(struct sl_gateway *gw, const struct sl_step *s, char *error)
 {
-	int rc = sl_gateway_if_set_listen_port(wg_if(gw, s->new_interface), s->new_interface->listen_port);
+	int rc = sl_gateway_if_set_listen_port(sl_apply_if(gw, s->new_interface), s->new_interface->listen_port);
 
-	return rc ? fail(error, rc, "listen port of interface", s->new_interface->name) : 0;
+	return rc ? sl_apply_fail(error, rc, "listen port of interface", s->new_interface->name) : 0;
 }
 
 int
-sl_gateway_apply(struct sl_gateway *gw, const struct sl_steps *steps, uint32_t step, char *error)
+sl_gateway_apply(
+	struct sl_gateway *gw, const struct sl_steps *steps, uint32_t step, uint32_t *progress, char *error)
 {
 	const struct sl_step *s = &steps->steps[step];
 
@@ -258,13 +178,19 @@ sl_gateway_apply(struct sl_gateway *gw, const struct sl_steps *steps, uint32_t s
 		return 0;
 	case SL_STEP_ALLOWED_IP_REMOVE:
 	case SL_STEP_ALLOWED_IP_ADD:
-		return change_allowed_ip(gw, s, error);
+		return sl_apply_allowed_ip(gw, s, error);
 	case SL_STEP_PEER_REMOVE:
-		return remove_peer(gw, s);
+		return sl_apply_peer_remove(sl_apply_if(gw, s->old_interface), s->old_peer->public_key);
 	case SL_STEP_PEER_ADD:
-		return add_peer(gw, s, error);
+		return sl_apply_peer_add(gw, s, progress, error);
 	case SL_STEP_PEER_CHANGE:
-		return change_peer(gw, s, error);
+		return sl_apply_peer_change(gw, s, error);
+	case SL_STEP_PEER_RESTORE:
+		return sl_apply_peer_restore(gw, s, progress, error);
+	case SL_STEP_RUNTIME_REMOVE:
+		return sl_apply_peer_remove(sl_apply_if(gw, s->new_interface), s->runtime->public_key);
+	case SL_STEP_KEPT:
+		return 0;
 	case SL_STEP_ROUTE_REMOVE:
 	case SL_STEP_ROUTE_ADD:
 		return change_route(gw, steps, s, error);
@@ -272,7 +198,7 @@ sl_gateway_apply(struct sl_gateway *gw, const struct sl_steps *steps, uint32_t s
 	case SL_STEP_ADDRESS_ADD:
 		return change_address(gw, s, error);
 	case SL_STEP_LISTEN_REMOVE:
-		sl_gateway_if_close_port(wg_if(gw, s->old_interface));
+		sl_gateway_if_close_port(sl_apply_if(gw, s->old_interface));
 		return 0;
 	case SL_STEP_LISTEN_ADD:
 		return listen_step(gw, s, error);

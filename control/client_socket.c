@@ -1,15 +1,20 @@
 /*
  * The socket of the client commands, /run/sluice/NAME.sock. A request is one
- * line, `show WHAT`; the answer is one JSON object, written in slices, and the
- * end of the connection. An error is {"error": "…"}.
+ * line, and the answer ends with the connection. `show WHAT` is answered with
+ * one JSON object, written in slices; an error is {"error": "…"}. `reload
+ * [dry-run] [json] [keep-runtime]` and `save` are answered with a line `done`
+ * or `failed` and then text, once they are.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "control/api_conn.h"
+#include "control/reload.h"
 #include "control/show.h"
+#include "crypto/wipe.h"
 
+#define TEXT_PER_SLICE    (64 * 1024)
 #define OBJECTS_PER_SLICE 16
 #define ALLOWED_PER_SLICE 512
 
@@ -56,6 +61,10 @@ struct client_state {
 	struct sl_proto_peer *peer; /* whose allowed IPs are being written */
 	uint32_t peer_slot, allowed_cursor;
 	bool any_allowed;
+	/* an order: */
+	bool waiting;
+	char *text; /* its answer; secrets may stand in it */
+	size_t len, sent;
 };
 
 /* Writes an object as an element of the section's array. open: the closing brace is left out. */
@@ -222,10 +231,52 @@ begin_section(struct sl_api_conn *c, struct client_state *s)
 }
 
 static void
+free_text(struct client_state *s)
+{
+	if (s->text)
+		sl_wipe(s->text, s->len);
+	free(s->text);
+	s->text = NULL;
+}
+
+/* The next piece of an order's answer. */
+static void
+write_text(struct sl_api_conn *c, struct client_state *s)
+{
+	size_t n = RTE_MIN(s->len - s->sent, (size_t)TEXT_PER_SLICE);
+
+	sl_api_write(c, s->text + s->sent, n);
+	s->sent += n;
+	if (s->sent < s->len)
+		return;
+	free_text(s);
+	c->closing = true;
+}
+
+/* An order has been dealt with. */
+static void
+order_done(void *ctx, char *text, size_t len, bool failed)
+{
+	struct sl_api_conn *c = ctx;
+	struct client_state *s = c->state;
+
+	sl_api_printf(c, failed ? "failed\n" : "done\n");
+	s->waiting = false;
+	s->text = text;
+	s->len = len;
+	c->closing = text == NULL;
+	sl_api_wake(c);
+}
+
+static void
 client_advance(struct sl_api_conn *c)
 {
 	struct client_state *s = c->state;
 
+	if (s->text) {
+		write_text(c, s);
+		return;
+	}
 	for (unsigned i = 0; i < OBJECTS_PER_SLICE; i++) {
 		if (s->section != SECTION_COUNT && next_object(c, s))
 			continue;
@@ -242,11 +293,47 @@ client_advance(struct sl_api_conn *c)
 	}
 }
 
+/* `reload` and its words, or `save`. Whether it was one of them. */
+static bool
+give_order(struct sl_api_conn *c, char *line)
+{
+	struct client_state *s = c->state;
+	struct sl_order order = {.actor = c->actor, .done = order_done, .ctx = c};
+	char *rest = line, *word = strsep(&rest, " ");
+
+	if (strcmp(word, "save") == 0)
+		order.kind = SL_ORDER_SAVE;
+	else if (strcmp(word, "reload") != 0)
+		return false;
+	order.actor.via = word[0] == 's' ? "save" : "reload";
+	while ((word = strsep(&rest, " ")) != NULL) {
+		if (strcmp(word, "dry-run") == 0)
+			order.dry_run = true;
+		else if (strcmp(word, "json") == 0)
+			order.json = true;
+		else if (strcmp(word, "keep-runtime") == 0)
+			order.keep_runtime = true;
+		else
+			return false;
+	}
+	s->waiting = true;
+	if (sl_reload_order(c->gateway->reload, &order) != 0) {
+		s->waiting = false;
+		sl_api_printf(c, "failed\ntoo many orders wait already; try again\n");
+		c->closing = true;
+	}
+	return true;
+}
+
 static bool
 client_line(struct sl_api_conn *c, char *line)
 {
 	struct client_state *s = c->state;
 
+	if (s->waiting)
+		return true; /* nothing is asked in between */
+	if (strncmp(line, "show ", 5) != 0 && give_order(c, line))
+		return !c->closing;
 	if (strncmp(line, "show ", 5) == 0) {
 		for (size_t i = 0; i < RTE_DIM(requests); i++) {
 			if (strcmp(line + 5, requests[i].what) != 0)
@@ -266,7 +353,7 @@ client_busy(const struct sl_api_conn *c)
 {
 	const struct client_state *s = c->state;
 
-	return s->showing;
+	return s->showing || s->text;
 }
 
 static void
@@ -275,6 +362,9 @@ client_close(struct sl_api_conn *c)
 	struct client_state *s = c->state;
 
 	sl_proto_cursor_close(&s->cursor);
+	if (s->waiting)
+		sl_reload_forget(c->gateway->reload, c);
+	free_text(s);
 }
 
 const struct sl_api_protocol sl_client_protocol = {

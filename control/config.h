@@ -111,6 +111,7 @@ struct sl_config_peer {
 	bool has_preshared_key;
 	uint8_t public_key[SL_KEY_LEN];
 	uint8_t preshared_key[SL_KEY_LEN]; /* zeros without */
+	const char *preshared_key_source;  /* the line that names where it is, such as "preshared-key-file: /x"; NULL: text */
 	bool disabled;                     /* checked and kept, but not in the running gateway */
 	uint32_t endpoint_refresh;         /* seconds between lookups of the endpoint's name; 0: only when it went stale */
 	int64_t expires;                   /* Unix seconds from which on it is as if disabled; 0: never */
@@ -126,10 +127,12 @@ struct sl_config_interface {
 	bool routes;                     /* false: `routes: none` */
 	uint8_t private_key[SL_KEY_LEN]; /* clamped */
 	uint8_t public_key[SL_KEY_LEN];  /* of private_key; zeros without */
+	const char *private_key_source;  /* as a peer's preshared_key_source */
 	/* The identity before a rotation, still answered; only beside a private key. */
 	bool has_previous_key;
 	uint8_t previous_private_key[SL_KEY_LEN]; /* clamped */
 	uint8_t previous_public_key[SL_KEY_LEN];
+	const char *previous_key_source;
 	uint16_t listen_port; /* 0: pick one */
 	struct sl_place listen_port_place;
 	uint32_t mtu; /* bytes of an inner IP packet, SL_DEFAULT_MTU where the file is silent */

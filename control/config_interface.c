@@ -23,14 +23,14 @@ static void parse_private_key(struct sl_loader *ld, const struct sl_node *node, 
 {
 	struct sl_config_interface *ifp = &((struct interface *)out)->config;
 
-	ifp->has_private_key = sl_value_secret(ld, node, key, ifp->private_key);
+	ifp->has_private_key = sl_value_secret(ld, node, key, ifp->private_key, &ifp->private_key_source);
 }
 
 static void parse_previous_key(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
 {
 	struct sl_config_interface *ifp = &((struct interface *)out)->config;
 
-	ifp->has_previous_key = sl_value_secret(ld, node, key, ifp->previous_private_key);
+	ifp->has_previous_key = sl_value_secret(ld, node, key, ifp->previous_private_key, &ifp->previous_key_source);
 }
 
 static void parse_pool_prefix(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)

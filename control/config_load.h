@@ -223,8 +223,12 @@ enum {
 /* The four keys of a secret, one after another in a table: as text, -file, -env, -command. */
 #define SL_SECRET(name, parse) {name, parse}, {name "-file", parse}, {name "-env", parse}, {name "-command", parse}
 
-/* A secret key by the form that the key's name says. A command runs without a shell and has 10 seconds. */
-bool sl_value_secret(struct sl_loader *ld, const struct sl_node *node, const char *key, uint8_t out[SL_KEY_LEN]);
+/*
+ * A secret key by the form that the key's name says. A command runs without a shell and has 10 seconds. *source: the
+ * line of YAML that names where it is, NULL where it stands in the text.
+ */
+bool sl_value_secret(struct sl_loader *ld, const struct sl_node *node, const char *key, uint8_t out[SL_KEY_LEN],
+        const char **source);
 /* After the mapping: an error where two forms of the secret at keys[first] are given. Whether any is. */
 bool sl_check_secret(struct sl_loader *ld, const struct sl_key *keys, const struct sl_place *seen, unsigned first);
 /* The node's path with each ${VARIABLE} replaced by the environment's, in the arena; NULL after an error. */

@@ -30,7 +30,7 @@ static void parse_preshared_key(struct sl_loader *ld, const struct sl_node *node
 {
 	struct sl_config_peer *peer = &((struct peer *)out)->config;
 
-	peer->has_preshared_key = sl_value_secret(ld, node, key, peer->preshared_key);
+	peer->has_preshared_key = sl_value_secret(ld, node, key, peer->preshared_key, &peer->preshared_key_source);
 }
 
 /* Not read here: a hub that keeps its clients' keys needs them for `export` alone. */

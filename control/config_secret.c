@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -17,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/config_write.h"
 #include "crypto/wipe.h"
 
 enum {
@@ -211,22 +213,22 @@ static const char *run(const struct command *c, char text[OUTPUT_MAX + 1], size_
 	return wait_for(pid, complete, why);
 }
 
-static bool key_from_command(struct sl_loader *ld, const struct sl_node *node, const char *key, uint8_t out[SL_KEY_LEN])
+static bool key_from_command(struct sl_loader *ld, const struct sl_node *node, const char *key, struct command *c,
+        uint8_t out[SL_KEY_LEN])
 {
 	char text[OUTPUT_MAX + 1], why[64], whose[SL_SHOWN_MAX + 32];
 	struct sl_place place = node->place;
-	struct command c = {.n = 0};
 	const char *problem;
 	bool ok = false;
 	size_t len = 0;
 
-	sl_load_list(ld, node, key, parse_word, &c);
-	if (c.n == 0)
+	sl_load_list(ld, node, key, parse_word, c);
+	if (c->n == 0)
 		return false;
-	problem = run(&c, text, &len, why);
-	snprintf(whose, sizeof(whose), "what '%s' prints", sl_show(c.words[0], strlen(c.words[0])));
+	problem = run(c, text, &len, why);
+	snprintf(whose, sizeof(whose), "what '%s' prints", sl_show(c->words[0], strlen(c->words[0])));
 	if (problem)
-		sl_load_error(ld, place, "%s: '%s' %s", key, sl_show(c.words[0], strlen(c.words[0])), problem);
+		sl_load_error(ld, place, "%s: '%s' %s", key, sl_show(c->words[0], strlen(c->words[0])), problem);
 	else
 		ok = sl_load_key_text(ld, place, key, whose, text, len, out);
 	sl_wipe(text, sizeof(text));
@@ -240,14 +242,72 @@ static bool ends_with(const char *text, const char *end)
 	return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-bool sl_value_secret(struct sl_loader *ld, const struct sl_node *node, const char *key, uint8_t out[SL_KEY_LEN])
+/* "key: value" in the arena. */
+static const char *source_line(struct sl_loader *ld, const char *key, const struct command *words, bool list)
 {
-	if (ends_with(key, "-file"))
-		return sl_value_key_file(ld, node, key, out);
-	if (ends_with(key, "-env"))
-		return key_from_env(ld, node, key, out);
-	if (ends_with(key, "-command"))
-		return key_from_command(ld, node, key, out);
+	const char *line;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (out == NULL)
+		return NULL;
+	fprintf(out, list ? "%s: [" : "%s: ", key);
+	for (unsigned i = 0; i < words->n; i++) {
+		fputs(i ? ", " : "", out);
+		sl_yaml_write_text(out, words->words[i]);
+	}
+	fputs(list ? "]" : "", out);
+	fclose(out);
+	line = sl_arena_text(&ld->arena, text, len);
+	free(text);
+	return line;
+}
+
+/* A relative path holds only for this file: the one that it leads to is named. */
+static const char *file_source(struct sl_loader *ld, const struct sl_node *node, const char *key)
+{
+	const char *path = node->text;
+	char whole[PATH_MAX], *copy;
+	struct command words = {.n = 1};
+
+	if (path[0] != '/' && strncmp(path, "${", 2) != 0) {
+		path = sl_source_path(ld, path);
+		if (path[0] != '/' && realpath(path, whole))
+			path = whole;
+	}
+	copy = sl_arena_text(&ld->arena, path, strlen(path));
+	words.words[0] = copy;
+	return source_line(ld, key, &words, false);
+}
+
+bool sl_value_secret(struct sl_loader *ld, const struct sl_node *node, const char *key, uint8_t out[SL_KEY_LEN],
+        const char **source)
+{
+	struct command words = {.n = 1};
+
+	*source = NULL;
+	if (ends_with(key, "-file")) {
+		bool ok = sl_value_key_file(ld, node, key, out);
+
+		if (ok)
+			*source = file_source(ld, node, key);
+		return ok;
+	}
+	if (ends_with(key, "-env")) {
+		words.words[0] = (char *)node->text;
+		if (!key_from_env(ld, node, key, out))
+			return false;
+		*source = source_line(ld, key, &words, false);
+		return true;
+	}
+	if (ends_with(key, "-command")) {
+		words.n = 0;
+		if (!key_from_command(ld, node, key, &words, out))
+			return false;
+		*source = source_line(ld, key, &words, true);
+		return true;
+	}
 	return sl_value_key(ld, node, key, false, out);
 }
 

@@ -11,7 +11,7 @@ struct sl_step *sl_diff_step(struct sl_differ *d, enum sl_step_kind kind)
 	struct sl_steps *steps = &d->out->steps;
 	struct sl_step *s;
 
-	steps->steps = sl_array_grow(steps->steps, steps->n_steps, &d->capacity, sizeof(*steps->steps));
+	steps->steps = sl_array_grow(steps->steps, steps->n_steps, &d->out->capacity, sizeof(*steps->steps));
 	s = &steps->steps[steps->n_steps++];
 	*s = (struct sl_step){.kind = kind};
 	return s;

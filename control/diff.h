@@ -9,7 +9,12 @@
  *
  * The order: refused; dataplane; allowed IPs, peers, routes, addresses, listen ports and interfaces taken away; ports
  * and interfaces; their addresses; gateways; listen ports; peers; allowed IPs; peers whose allowed IPs went to others;
- * routes.
+ * routes; what `wg` changed.
+ *
+ * What the `wg` tool changed at run time is no part of the old description. sl_diff_runtime brings it in: either the
+ * file has its way again, or what was changed is kept and the steps that would undo it are taken out.
+ *
+ * A peer that is disabled is in neither description as far as the difference goes.
  */
 #pragma once
 
@@ -18,6 +23,7 @@
 #include <stdio.h>
 
 #include "control/config.h"
+#include "control/runtime.h"
 
 enum sl_step_kind {
 	SL_STEP_REFUSED,           /* `what` is not live: only a restart changes it */
@@ -32,13 +38,17 @@ enum sl_step_kind {
 	SL_STEP_PORT_CHANGE, /* new_port, and old_port unless it is new; changed: MTU, FORWARD_CLEAR, GATEWAY4, GATEWAY6
 	                      */
 	SL_STEP_INTERFACE_ADD,    /* new_interface with key and MTU; without addresses, listen port and peers */
-	SL_STEP_INTERFACE_CHANGE, /* old_interface, new_interface, changed: KEY, MTU, ROUTES */
+	SL_STEP_INTERFACE_CHANGE, /* old_interface, new_interface, changed: KEY, MTU, ROUTES, PREVIOUS_KEY */
 	SL_STEP_ADDRESS_ADD,      /* new_port or new_interface, address */
 	SL_STEP_LISTEN_ADD,       /* new_interface; its listen_port, 0: pick one */
 	SL_STEP_PEER_ADD, /* new_interface, new_peer with all its allowed IPs, which it takes from whoever has them */
-	SL_STEP_PEER_CHANGE, /* new_interface, old_peer, new_peer, changed: NAME, PRESHARED_KEY, ENDPOINT, KEEPALIVE */
+	SL_STEP_PEER_CHANGE, /* new_interface, old_peer, new_peer, changed: NAME, PRESHARED_KEY, ENDPOINT, KEEPALIVE,
+	                        EXPIRES, ENDPOINT_REFRESH */
 	SL_STEP_ALLOWED_IP_ADD, /* new_interface, new_peer, allowed_ip, taken from whoever has it */
 	SL_STEP_ROUTE_ADD, /* route, of the new description; replaces one to the same prefix, so that there is no gap */
+	SL_STEP_PEER_RESTORE, /* new_interface, new_peer, changed: what `wg` set otherwise, or removed, as the file has it */
+	SL_STEP_RUNTIME_REMOVE, /* new_interface, runtime: a peer that `wg` added and the file does not have */
+	SL_STEP_KEPT,           /* runtime: what `wg` changed and is left so; nothing to apply */
 };
 
 enum sl_change {
@@ -54,6 +64,10 @@ enum sl_change {
 	SL_CHANGE_PRESHARED_KEY = 1 << 9,
 	SL_CHANGE_ENDPOINT = 1 << 10,
 	SL_CHANGE_KEEPALIVE = 1 << 11,
+	SL_CHANGE_EXPIRES = 1 << 12,
+	SL_CHANGE_ENDPOINT_REFRESH = 1 << 13,
+	SL_CHANGE_PREVIOUS_KEY = 1 << 14,
+	SL_CHANGE_ALLOWED_IPS = 1 << 15, /* PEER_RESTORE: all of them */
 };
 
 /* Fields that the step's kind does not name are NULL or 0. */
@@ -66,6 +80,7 @@ struct sl_step {
 	const struct sl_config_route *route;
 	const struct sl_config_address *address;
 	const struct sl_prefix *allowed_ip;
+	const struct sl_runtime_entry *runtime;
 	const char *what; /* refused: the key that is not live, such as "dataplane.workers" or a port's name */
 };
 
@@ -82,9 +97,24 @@ struct sl_steps {
 struct sl_steps *sl_config_diff(const struct sl_config *old_config, const struct sl_config *new_config);
 void sl_steps_free(struct sl_steps *steps);
 
+/*
+ * Brings in what was changed at run time: n entries, which are sorted and must outlive the steps. keep: it stays, and steps that would
+ * change it are taken out; else steps follow that undo it.
+ */
+void sl_diff_runtime(struct sl_steps *steps, struct sl_runtime_entry *entries, uint32_t n, bool keep);
+
 /* The kind's name in messages and logs, such as "peer-add". */
 const char *sl_step_name(enum sl_step_kind kind);
 
 /* One line for a person: "+ peer wg0/laptop", "! dataplane.workers: not live, restart to change it". Never a key's
  * value. */
 void sl_step_print(const struct sl_steps *steps, const struct sl_step *step, FILE *out);
+
+/* One JSON object without a line end: {"change": "peer-change", "interface", "peer", "keys": [...], …}. Never a key's value. */
+void sl_step_print_json(const struct sl_steps *steps, const struct sl_step *step, FILE *out);
+
+/*
+ * The same as the fields of an audit line, such as "interface=wg0 peer=laptop keys=endpoint", at most size bytes, and
+ * where in the files it is said.
+ */
+void sl_step_fields(const struct sl_steps *steps, const struct sl_step *step, char *fields, size_t size);

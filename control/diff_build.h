@@ -16,12 +16,12 @@ struct sl_diff_pair {
 
 struct sl_steps_owned {
 	struct sl_steps steps;
+	uint32_t capacity;
 	struct sl_arena arena; /* what refused steps name */
 };
 
 struct sl_differ {
 	struct sl_steps_owned *out;
-	uint32_t capacity;
 	const struct sl_config *old_config; /* never NULL: an empty one at first start */
 	const struct sl_config *new_config;
 	bool first;
@@ -51,3 +51,12 @@ void sl_diff_add_peer(struct sl_differ *d, const struct sl_config_interface *ifp
 void sl_diff_add_peers(struct sl_differ *d, const struct sl_diff_pair *p);
 /* What peers that were there did not have. */
 void sl_diff_add_allowed_ips(struct sl_differ *d, const struct sl_diff_pair *p);
+
+/* --- printing (diff_print.c) --- */
+
+/* The keys that changed, in the order of the table: the first after `before`, the others after `between`. */
+void sl_diff_print_keys(uint32_t changed, const char *before, const char *between, FILE *out);
+/* The same of what `wg` changed. */
+void sl_diff_print_runtime_keys(uint32_t bits, const char *before, const char *between, FILE *out);
+/* The port or interface a step is about. */
+const char *sl_diff_place_name(const struct sl_step *s);

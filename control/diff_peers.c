@@ -5,12 +5,20 @@
 
 #include "crypto/wipe.h"
 
+/* A disabled peer is not there. */
+static bool counts(const struct sl_config_peer *peer)
+{
+	return !peer->disabled;
+}
+
 static void index_peers(
         const struct sl_config_interface *ifp, struct sl_config_map *keys, struct sl_config_map *prefixes)
 {
 	sl_config_map_init(keys, SL_KEY_LEN);
 	sl_config_map_init(prefixes, sizeof(struct sl_prefix));
 	for (uint32_t i = 0; i < ifp->n_peers; i++) {
+		if (!counts(&ifp->peers[i]))
+			continue;
 		sl_config_map_add(keys, ifp->peers[i].public_key, i);
 		for (uint32_t j = 0; j < ifp->peers[i].n_allowed_ips; j++)
 			sl_config_map_add(prefixes, &ifp->peers[i].allowed_ips[j], i);
@@ -72,7 +80,7 @@ void sl_diff_remove_allowed_ips(struct sl_differ *d, const struct sl_diff_pair *
 	for (uint32_t i = 0; i < p->old_if->n_peers; i++) {
 		const struct sl_config_peer *peer = &p->old_if->peers[i];
 
-		if (!stays(p, peer) && !gives_away(p, peer))
+		if (!counts(peer) || (!stays(p, peer) && !gives_away(p, peer)))
 			continue;
 		for (uint32_t j = 0; j < peer->n_allowed_ips; j++) {
 			struct sl_step *s;
@@ -94,7 +102,7 @@ void sl_diff_remove_peers(struct sl_differ *d, const struct sl_diff_pair *p, boo
 		const struct sl_config_peer *peer = &p->old_if->peers[i];
 		struct sl_step *s;
 
-		if (stays(p, peer) || gives_away(p, peer) != late)
+		if (!counts(peer) || stays(p, peer) || gives_away(p, peer) != late)
 			continue;
 		s = sl_diff_step(d, SL_STEP_PEER_REMOVE);
 		s->old_interface = p->old_if;
@@ -123,6 +131,10 @@ static void change_peer(struct sl_differ *d, const struct sl_diff_pair *p, const
 		changed |= SL_CHANGE_ENDPOINT;
 	if (a->persistent_keepalive != b->persistent_keepalive)
 		changed |= SL_CHANGE_KEEPALIVE;
+	if (a->expires != b->expires)
+		changed |= SL_CHANGE_EXPIRES;
+	if (a->endpoint_refresh != b->endpoint_refresh)
+		changed |= SL_CHANGE_ENDPOINT_REFRESH;
 	if (!changed)
 		return;
 	s = sl_diff_step(d, SL_STEP_PEER_CHANGE);
@@ -135,8 +147,11 @@ static void change_peer(struct sl_differ *d, const struct sl_diff_pair *p, const
 
 void sl_diff_add_peer(struct sl_differ *d, const struct sl_config_interface *ifp, const struct sl_config_peer *peer)
 {
-	struct sl_step *s = sl_diff_step(d, SL_STEP_PEER_ADD);
+	struct sl_step *s;
 
+	if (!counts(peer))
+		return;
+	s = sl_diff_step(d, SL_STEP_PEER_ADD);
 	s->new_interface = ifp;
 	s->new_peer = peer;
 }
@@ -150,7 +165,7 @@ void sl_diff_add_peers(struct sl_differ *d, const struct sl_diff_pair *p)
 
 		if (old == SL_CONFIG_MAP_NONE)
 			sl_diff_add_peer(d, p->new_if, peer);
-		else
+		else if (counts(peer))
 			change_peer(d, p, &p->old_if->peers[old], peer);
 	}
 }
@@ -161,7 +176,7 @@ void sl_diff_add_allowed_ips(struct sl_differ *d, const struct sl_diff_pair *p)
 		const struct sl_config_peer *peer = &p->new_if->peers[i];
 		uint32_t old = sl_config_map_find(&p->old_keys, peer->public_key);
 
-		for (uint32_t j = 0; old != SL_CONFIG_MAP_NONE && j < peer->n_allowed_ips; j++) {
+		for (uint32_t j = 0; counts(peer) && old != SL_CONFIG_MAP_NONE && j < peer->n_allowed_ips; j++) {
 			struct sl_step *s;
 
 			if (sl_config_map_find(&p->old_prefixes, &peer->allowed_ips[j]) == old)
@@ -185,6 +200,9 @@ void sl_diff_change_interface(struct sl_differ *d, const struct sl_diff_pair *p,
 	if (p->old_if->has_private_key != p->new_if->has_private_key ||
 	        !sl_equal(p->old_if->private_key, p->new_if->private_key, SL_KEY_LEN))
 		changed |= SL_CHANGE_KEY;
+	if (p->old_if->has_previous_key != p->new_if->has_previous_key ||
+	        !sl_equal(p->old_if->previous_private_key, p->new_if->previous_private_key, SL_KEY_LEN))
+		changed |= SL_CHANGE_PREVIOUS_KEY;
 	if (p->old_if->mtu != p->new_if->mtu)
 		changed |= SL_CHANGE_MTU;
 	if (p->old_if->routes != p->new_if->routes)

@@ -1,4 +1,7 @@
-#include "control/diff.h"
+#include "control/diff_build.h"
+
+#include "crypto/base64.h"
+#include "crypto/wipe.h"
 
 static const char *const names[] = {
         [SL_STEP_REFUSED] = "refused",
@@ -19,6 +22,9 @@ static const char *const names[] = {
         [SL_STEP_PEER_CHANGE] = "peer-change",
         [SL_STEP_ALLOWED_IP_ADD] = "allowed-ip-add",
         [SL_STEP_ROUTE_ADD] = "route-add",
+        [SL_STEP_PEER_RESTORE] = "peer-restore",
+        [SL_STEP_RUNTIME_REMOVE] = "runtime-peer-remove",
+        [SL_STEP_KEPT] = "kept",
 };
 
 static const struct {
@@ -37,6 +43,25 @@ static const struct {
         {SL_CHANGE_PRESHARED_KEY, "preshared-key"},
         {SL_CHANGE_ENDPOINT, "endpoint"},
         {SL_CHANGE_KEEPALIVE, "persistent-keepalive"},
+        {SL_CHANGE_EXPIRES, "expires"},
+        {SL_CHANGE_ENDPOINT_REFRESH, "endpoint-refresh"},
+        {SL_CHANGE_PREVIOUS_KEY, "previous-private-key"},
+        {SL_CHANGE_ALLOWED_IPS, "allowed-ips"},
+};
+
+/* What `wg` changed, in words: of a kept entry, and in the order they are listed. */
+static const struct {
+	enum sl_runtime_change change;
+	const char *text;
+} runtime_changes[] = {
+        {SL_RUNTIME_ADDED, "added"},
+        {SL_RUNTIME_REMOVED, "removed"},
+        {SL_RUNTIME_PRESHARED_KEY, "preshared-key"},
+        {SL_RUNTIME_ENDPOINT, "endpoint"},
+        {SL_RUNTIME_KEEPALIVE, "persistent-keepalive"},
+        {SL_RUNTIME_ALLOWED_IPS, "allowed-ips"},
+        {SL_RUNTIME_PRIVATE_KEY, "private-key"},
+        {SL_RUNTIME_LISTEN_PORT, "listen-port"},
 };
 
 const char *sl_step_name(enum sl_step_kind kind)
@@ -44,16 +69,28 @@ const char *sl_step_name(enum sl_step_kind kind)
 	return (size_t)kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "unknown";
 }
 
-static void print_changes(uint32_t changed, FILE *out)
+void sl_diff_print_keys(uint32_t changed, const char *before, const char *between, FILE *out)
 {
-	const char *separator = ": ";
-
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
 		if (changed & changes[i].change) {
-			fprintf(out, "%s%s", separator, changes[i].key);
-			separator = ", ";
+			fprintf(out, "%s%s", before, changes[i].key);
+			before = between;
 		}
-	fputc('\n', out);
+}
+
+void sl_diff_print_runtime_keys(uint32_t bits, const char *before, const char *between, FILE *out)
+{
+	for (size_t i = 0; i < sizeof(runtime_changes) / sizeof(runtime_changes[0]); i++)
+		if (bits & runtime_changes[i].change) {
+			fprintf(out, "%s%s", before, runtime_changes[i].text);
+			before = between;
+		}
+}
+
+static void print_changes(const struct sl_step *s, FILE *out)
+{
+	sl_diff_print_keys(s->changed, ": ", ", ", out);
+	fputs(s->runtime ? " (set with wg)\n" : "\n", out);
 }
 
 static void print_route(char sign, const struct sl_config *config, const struct sl_config_route *route, FILE *out)
@@ -69,7 +106,7 @@ static void print_route(char sign, const struct sl_config *config, const struct 
 		fprintf(out, " interface %s\n", config->interfaces[route->interface].name);
 }
 
-static const char *place_name(const struct sl_step *s)
+const char *sl_diff_place_name(const struct sl_step *s)
 {
 	if (s->new_port || s->old_port)
 		return (s->new_port ? s->new_port : s->old_port)->name;
@@ -85,10 +122,39 @@ static void print_thing(const struct sl_step *s, FILE *out)
 	if (s->kind == SL_STEP_DATAPLANE)
 		fprintf(out, "%c dataplane", sign);
 	else if (peer)
-		fprintf(out, "%c peer %s/%s", sign, place_name(s), peer->name);
+		fprintf(out, "%c peer %s/%s", sign, sl_diff_place_name(s), peer->name);
 	else
-		fprintf(out, "%c %s %s", sign, s->new_port ? "port" : "interface", place_name(s));
-	print_changes(s->changed, out);
+		fprintf(out, "%c %s %s", sign, s->new_port ? "port" : "interface", sl_diff_place_name(s));
+	print_changes(s, out);
+}
+
+static void print_restored(const struct sl_step *s, FILE *out)
+{
+	if (s->runtime->bits & SL_RUNTIME_REMOVED) {
+		fprintf(out, "+ peer %s/%s (removed with wg)\n", sl_diff_place_name(s), s->new_peer->name);
+		return;
+	}
+	fprintf(out, "~ peer %s/%s", sl_diff_place_name(s), s->new_peer->name);
+	print_changes(s, out);
+}
+
+/* A peer by its key, or an interface: what `wg` did to it. */
+static void print_runtime(char sign, const struct sl_step *s, const char *kept, FILE *out)
+{
+	const struct sl_runtime_entry *e = s->runtime;
+	char key[SL_KEY_BASE64_LEN + 1];
+
+	sl_key_to_base64(key, e->public_key);
+	if (sl_is_zero(e->public_key, SL_KEY_LEN))
+		fprintf(out, "%c interface %s", sign, e->interface);
+	else
+		fprintf(out, "%c peer %s/%s", sign, e->interface, key);
+	if (e->bits & (SL_RUNTIME_ADDED | SL_RUNTIME_REMOVED)) {
+		fprintf(out, " (%s with wg%s)\n", e->bits & SL_RUNTIME_ADDED ? "added" : "removed", kept);
+		return;
+	}
+	sl_diff_print_runtime_keys(e->bits, ": ", ", ", out);
+	fprintf(out, " (set with wg%s)\n", kept);
 }
 
 void sl_step_print(const struct sl_steps *steps, const struct sl_step *s, FILE *out)
@@ -100,11 +166,11 @@ void sl_step_print(const struct sl_steps *steps, const struct sl_step *s, FILE *
 		fprintf(out, "! %s: not live; restart to change it\n", s->what);
 		break;
 	case SL_STEP_ALLOWED_IP_REMOVE:
-		fprintf(out, "- allowed-ip %s/%s %s\n", place_name(s), s->old_peer->name,
+		fprintf(out, "- allowed-ip %s/%s %s\n", sl_diff_place_name(s), s->old_peer->name,
 		        sl_prefix_format(s->allowed_ip, prefix));
 		break;
 	case SL_STEP_ALLOWED_IP_ADD:
-		fprintf(out, "+ allowed-ip %s/%s %s\n", place_name(s), s->new_peer->name,
+		fprintf(out, "+ allowed-ip %s/%s %s\n", sl_diff_place_name(s), s->new_peer->name,
 		        sl_prefix_format(s->allowed_ip, prefix));
 		break;
 	case SL_STEP_ROUTE_REMOVE:
@@ -114,16 +180,28 @@ void sl_step_print(const struct sl_steps *steps, const struct sl_step *s, FILE *
 		print_route('+', steps->new_config, s->route, out);
 		break;
 	case SL_STEP_ADDRESS_REMOVE:
-		fprintf(out, "- address %s %s\n", place_name(s), sl_prefix_format(&s->address->prefix, prefix));
+		fprintf(out, "- address %s %s\n", sl_diff_place_name(s), sl_prefix_format(&s->address->prefix, prefix));
 		break;
 	case SL_STEP_ADDRESS_ADD:
-		fprintf(out, "+ address %s %s\n", place_name(s), sl_prefix_format(&s->address->prefix, prefix));
+		fprintf(out, "+ address %s %s\n", sl_diff_place_name(s), sl_prefix_format(&s->address->prefix, prefix));
 		break;
 	case SL_STEP_LISTEN_REMOVE:
-		fprintf(out, "- listen-port %s %u\n", place_name(s), s->old_interface->listen_port);
+		if (s->runtime)
+			break; /* which one it is that goes the description does not know */
+		fprintf(out, "- listen-port %s %u\n", sl_diff_place_name(s), s->old_interface->listen_port);
 		break;
 	case SL_STEP_LISTEN_ADD:
-		fprintf(out, "+ listen-port %s %u\n", place_name(s), s->new_interface->listen_port);
+		fprintf(out, "%c listen-port %s %u%s\n", s->runtime ? '~' : '+', sl_diff_place_name(s),
+		        s->new_interface->listen_port, s->runtime ? " (set with wg)" : "");
+		break;
+	case SL_STEP_PEER_RESTORE:
+		print_restored(s, out);
+		break;
+	case SL_STEP_RUNTIME_REMOVE:
+		print_runtime('-', s, "", out);
+		break;
+	case SL_STEP_KEPT:
+		print_runtime('=', s, ", kept", out);
 		break;
 	default:
 		print_thing(s, out);

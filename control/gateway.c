@@ -14,7 +14,7 @@
 
 #include "control/api.h"
 #include "control/command_queue.h"
-#include "control/diff.h"
+#include "control/apply.h"
 #include "control/gateway_out.h"
 #include "control/log.h"
 #include "control/reload.h"
@@ -194,6 +194,18 @@ create_workers(struct sl_gateway *gw)
 	return 0;
 }
 
+static int
+apply_step(struct sl_gateway *gw, const struct sl_steps *steps, uint32_t step, char *error)
+{
+	uint32_t progress = 0;
+	int rc;
+
+	do
+		rc = sl_gateway_apply(gw, steps, step, &progress, error);
+	while (rc == SL_APPLY_MORE);
+	return rc;
+}
+
 /* Ports first, for workers need their queues; then the workers; then all the rest, whose steps may already send. */
 static int
 apply_first(struct sl_gateway *gw, char *error)
@@ -206,7 +218,7 @@ apply_first(struct sl_gateway *gw, char *error)
 		snprintf(error, SL_GATEWAY_ERROR_LEN, "out of memory");
 	for (uint32_t k = 0; rc == 0 && k < steps->n_steps; k++) {
 		if (steps->steps[k].kind == SL_STEP_PORT_ADD)
-			rc = sl_gateway_apply(gw, steps, k, error);
+			rc = apply_step(gw, steps, k, error);
 	}
 	if (rc == 0) {
 		rc = create_workers(gw);
@@ -216,7 +228,7 @@ apply_first(struct sl_gateway *gw, char *error)
 	sl_allowed_ips_batch_begin(gw->allowed);
 	for (; rc == 0 && i < steps->n_steps; i++) {
 		if (steps->steps[i].kind != SL_STEP_PORT_ADD)
-			rc = sl_gateway_apply(gw, steps, i, error);
+			rc = apply_step(gw, steps, i, error);
 	}
 	sl_allowed_ips_batch_commit(gw->allowed);
 	sl_steps_free(steps);
@@ -260,6 +272,9 @@ build(struct sl_gateway *gw, const struct sl_eal_needs *needs, char *error)
 		rc = create_control(gw);
 	if (rc == 0)
 		rc = create_events(gw);
+	gw->runtime = sl_runtime_create();
+	if (rc == 0 && gw->runtime == NULL)
+		rc = -ENOMEM;
 	if (rc != 0) {
 		snprintf(error, SL_GATEWAY_ERROR_LEN, "tables and packet buffers cannot be made: %s; give the machine more memory",
 			strerror(-rc));
@@ -374,6 +389,7 @@ sl_gateway_stop(struct sl_gateway *gw)
 		close(gw->signal_fd);
 	sl_eal_stop();
 	free(gw->polls);
+	sl_runtime_destroy(gw->runtime);
 	free(gw->config_path);
 	sl_config_free(gw->config);
 	free(gw);

@@ -22,6 +22,7 @@
 #include "control/proto/proto.h"
 #include "control/resolver.h"
 #include "control/rib.h"
+#include "control/runtime.h"
 #include "dataplane/clock.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/poll.h"
@@ -89,6 +90,7 @@ struct sl_gateway {
 	struct sl_control_out out;
 	struct sl_api *api;
 	struct sl_reload *reload;
+	struct sl_runtime *runtime; /* what `wg` changed since the configuration was applied */
 	struct sl_gateway_if *ifs[SL_IF_MAX];
 	struct sl_gateway_if *wg_ifs[SL_IF_MAX]; /* those of kind WIREGUARD, n_wg_ifs of them */
 	unsigned n_wg_ifs;
@@ -171,13 +173,3 @@ int sl_gateway_peer_set_endpoint_name(struct sl_proto_peer *peer, const char *ho
 bool sl_gateway_take_names(struct sl_gateway *gw);
 /* The interface a peer belongs to. */
 struct sl_gateway_if *sl_gateway_peer_if(const struct sl_proto_peer *peer);
-
-/* --- applying a description (control/apply.c) --- */
-
-struct sl_steps; /* control/diff.h */
-
-/*
- * Applies one step; 0, or a negative errno with error (SL_GATEWAY_ERROR_LEN bytes) set. SL_STEP_PORT_ADD opens the port, so it is for
- * the first start only.
- */
-int sl_gateway_apply(struct sl_gateway *gw, const struct sl_steps *steps, uint32_t step, char *error);

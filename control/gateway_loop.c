@@ -150,8 +150,12 @@ take_signal(struct sl_gateway *gw)
 	if (read(gw->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (info.ssi_signo == SIGHUP) {
+		struct sl_order order = {.kind = SL_ORDER_RELOAD,
+			.actor = {.via = "signal", .uid = info.ssi_uid, .pid = (int64_t)info.ssi_pid}};
+
 		sl_log_notice("SIGHUP: reading %s again", gw->config_path);
-		sl_reload_request(gw->reload);
+		if (sl_reload_order(gw->reload, &order) != 0)
+			sl_log_error("reload: too many orders wait already; try again");
 		return;
 	}
 	sl_log_notice("%s: stopping", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");

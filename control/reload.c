@@ -1,31 +1,50 @@
 #include "control/reload.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "control/diff.h"
+#include "control/apply.h"
 #include "control/log.h"
+#include "control/save.h"
 
 #define STEPS_PER_SLICE 32
+#define ORDERS_MAX      16
+#define FIELDS_LEN      768
+
+enum stage {
+	IDLE,
+	COLLECTING, /* save: what `wg` changed, in slices on the loop */
+	WORKING,    /* the thread reads and compares, or writes */
+	APPLYING,   /* in slices on the loop */
+	CLEANING,   /* the thread frees what is left */
+};
 
 struct sl_reload {
 	struct sl_gateway *gw;
 	int fd; /* eventfd: the thread has ended */
 	pthread_t thread;
-	bool loading;
-	bool again;
+	enum stage stage;
+	unsigned n_orders;
+	struct sl_order orders[ORDERS_MAX]; /* [0] is under way unless IDLE */
+	struct sl_runtime_entry *runtime;   /* of when the order began */
+	uint32_t n_runtime;
 	/* written by the thread before it signals */
 	struct sl_config_errors errors;
 	struct sl_config *config;
 	struct sl_steps *steps;
+	struct sl_save *save;
+	char *text; /* the answer so far */
+	size_t len;
+	/* ns, boot clock */
+	uint64_t began, loaded, longest;
 	/* being applied */
-	bool applying;
-	uint32_t at;
-	uint32_t failed;
+	uint32_t at, progress, failed;
 };
 
 int
@@ -51,15 +70,22 @@ sl_reload_create(struct sl_reload **out, struct sl_gateway *gw)
 	return 0;
 }
 
-/* Drops what a load has brought. */
+/* Drops what an order has brought; large descriptions take their time. */
 static void
 discard(struct sl_reload *r)
 {
 	sl_steps_free(r->steps);
 	sl_config_free(r->config);
 	sl_config_errors_free(&r->errors);
+	sl_save_free(r->save);
+	free(r->runtime);
+	free(r->text);
 	r->steps = NULL;
 	r->config = NULL;
+	r->save = NULL;
+	r->runtime = NULL;
+	r->text = NULL;
+	r->len = 0;
 }
 
 void
@@ -67,39 +93,183 @@ sl_reload_destroy(struct sl_reload *r)
 {
 	if (r == NULL)
 		return;
-	if (r->loading)
+	if (r->stage == WORKING || r->stage == CLEANING)
 		pthread_join(r->thread, NULL);
-	discard(r);
+	if (r->stage != IDLE)
+		discard(r);
 	close(r->fd);
 	free(r);
 }
 
+/* --- on the thread --- */
+
+/* The difference, a line each, or as JSON. */
+static void
+describe(const struct sl_reload *r, FILE *out)
+{
+	const char *separator = "";
+
+	if (r->orders[0].json)
+		fputs("{\"changes\": [", out);
+	for (uint32_t i = 0; i < r->steps->n_steps; i++) {
+		if (!r->orders[0].json) {
+			sl_step_print(r->steps, &r->steps->steps[i], out);
+			continue;
+		}
+		fputs(separator, out);
+		sl_step_print_json(r->steps, &r->steps->steps[i], out);
+		separator = ",\n";
+	}
+	if (r->orders[0].json)
+		fputs("]", out);
+}
+
+static void
+load(struct sl_reload *r)
+{
+	FILE *out;
+
+	r->config = sl_config_load(r->gw->config_path, &r->errors);
+	if (r->config == NULL)
+		return;
+	r->steps = sl_config_diff(r->gw->config, r->config);
+	sl_diff_runtime(r->steps, r->runtime, r->n_runtime, r->orders[0].keep_runtime);
+	out = open_memstream(&r->text, &r->len);
+	if (out == NULL)
+		return;
+	describe(r, out);
+	fclose(out);
+}
+
 static void *
-load(void *arg)
+work(void *arg)
 {
 	struct sl_reload *r = arg;
 	const uint64_t one = 1;
 
-	r->config = sl_config_load(r->gw->config_path, &r->errors);
-	if (r->config)
-		r->steps = sl_config_diff(r->gw->config, r->config);
+	if (r->stage == CLEANING)
+		discard(r);
+	else if (r->orders[0].kind == SL_ORDER_SAVE)
+		sl_save_write(r->save, r->gw->config, &r->text, &r->len);
+	else
+		load(r);
 	/* an eventfd of one writer takes a 1 at any time */
 	if (write(r->fd, &one, sizeof(one)) != sizeof(one))
 		abort();
 	return NULL;
 }
 
-void
-sl_reload_request(struct sl_reload *r)
+/* --- on the loop --- */
+
+static void begin(struct sl_reload *r);
+
+/* The order is over: takes it from the queue, and begins the next. */
+static void
+finish(struct sl_reload *r)
 {
-	if (r->loading || r->applying) {
-		r->again = true;
+	r->stage = IDLE;
+	memmove(r->orders, r->orders + 1, --r->n_orders * sizeof(r->orders[0]));
+	if (r->n_orders > 0)
+		begin(r);
+}
+
+static bool
+start_thread(struct sl_reload *r, enum stage stage)
+{
+	r->stage = stage;
+	return pthread_create(&r->thread, NULL, work, r) == 0;
+}
+
+/* Gives the answer, and has what is left freed. */
+static void
+answer(struct sl_reload *r, bool failed)
+{
+	const struct sl_order *order = &r->orders[0];
+
+	if (order->done) {
+		order->done(order->ctx, r->text, r->len, failed);
+		r->text = NULL;
+	}
+	if (!start_thread(r, CLEANING)) {
+		discard(r);
+		finish(r);
+	}
+}
+
+/* Appends one line to the answer, and to the log; in JSON it is the last field. */
+static void
+conclude(struct sl_reload *r, bool failed, const char *line)
+{
+	bool json = r->orders[0].json;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	sl_log(failed ? SL_LOG_ERROR : SL_LOG_NOTICE, "reload: %s", line);
+	if (out) {
+		if (r->text)
+			fwrite(r->text, 1, r->len, out);
+		else if (json)
+			fputs("{\"changes\": []", out);
+		fprintf(out, json ? ", \"%s\": \"%s\"}\n" : "%.0s%s\n", failed ? "error" : "result", line);
+		fclose(out);
+		free(r->text);
+		r->text = text;
+		r->len = len;
+	}
+	answer(r, failed);
+}
+
+int
+sl_reload_order(struct sl_reload *r, const struct sl_order *order)
+{
+	/* A signal asks for no more than the one before that has not begun yet. */
+	for (unsigned i = 1; i < r->n_orders; i++)
+		if (order->done == NULL && r->orders[i].done == NULL)
+			return 0;
+	if (r->n_orders == ORDERS_MAX)
+		return -EBUSY;
+	r->orders[r->n_orders++] = *order;
+	if (r->n_orders == 1)
+		begin(r);
+	return 0;
+}
+
+static void
+begin(struct sl_reload *r)
+{
+	r->began = sl_clock_boot_ns();
+	r->longest = 0;
+	sl_config_errors_init(&r->errors);
+	r->runtime = sl_runtime_snapshot(r->gw->runtime, &r->n_runtime);
+	if (r->n_runtime == SL_RUNTIME_NO_MEMORY) {
+		r->n_runtime = 0;
+		conclude(r, true, "out of memory; nothing was changed");
 		return;
 	}
-	sl_config_errors_init(&r->errors);
-	r->loading = pthread_create(&r->thread, NULL, load, r) == 0;
-	if (!r->loading)
-		sl_log_error("reload: no thread can be started; nothing was changed");
+	if (r->orders[0].kind == SL_ORDER_SAVE) {
+		r->save = sl_save_begin(r->gw, r->runtime, r->n_runtime);
+		r->stage = COLLECTING;
+		if (r->save == NULL)
+			answer(r, true);
+		return;
+	}
+	if (!start_thread(r, WORKING))
+		conclude(r, true, "no thread can be started; nothing was changed");
+}
+
+void
+sl_reload_forget(struct sl_reload *r, const void *ctx)
+{
+	for (unsigned i = 0; i < r->n_orders; i++) {
+		if (r->orders[i].ctx != ctx || r->orders[i].done == NULL)
+			continue;
+		r->orders[i].done = NULL;
+		if (i > 0) { /* not begun */
+			memmove(&r->orders[i], &r->orders[i + 1], (--r->n_orders - i) * sizeof(r->orders[0]));
+			i--;
+		}
+	}
 }
 
 int
@@ -108,39 +278,86 @@ sl_reload_fd(const struct sl_reload *r)
 	return r->fd;
 }
 
+/* {"changes": [], "messages": ["file:line:column: …"], with the object left open. */
 static void
-log_messages(const struct sl_config_errors *errors)
+write_messages(const struct sl_config_errors *errors, FILE *out)
 {
-	for (uint32_t i = 0; i < errors->n_messages; i++)
-		sl_log(errors->messages[i].warning ? SL_LOG_WARNING : SL_LOG_ERROR, "%s", errors->messages[i].text);
+	const char *separator = "";
+
+	fputs("{\"changes\": [], \"messages\": [", out);
+	for (uint32_t i = 0; i < errors->n_messages; i++) {
+		json_t *text = json_string(errors->messages[i].text);
+
+		fputs(separator, out);
+		json_dumpf(text, out, JSON_ENCODE_ANY);
+		json_decref(text);
+		separator = ", ";
+	}
+	fputs("]", out);
 }
 
-/* Names what only a restart changes. Whether there was any. */
+/* The messages of a load: to the log, and in front of the answer. */
+static void
+take_messages(struct sl_reload *r)
+{
+	const struct sl_config_errors *errors = &r->errors;
+	FILE *out;
+
+	for (uint32_t i = 0; i < errors->n_messages; i++)
+		sl_log(errors->messages[i].warning ? SL_LOG_WARNING : SL_LOG_ERROR, "%s", errors->messages[i].text);
+	if (r->config)
+		return;
+	out = open_memstream(&r->text, &r->len);
+	if (out == NULL)
+		return;
+	if (r->orders[0].json)
+		write_messages(errors, out);
+	else
+		sl_config_errors_print(errors, out);
+	fclose(out);
+}
+
+/* What only a restart changes; a level of SIMD is one that the workers' keys and tables are made for. */
 static bool
-refuse(const struct sl_reload *r)
+is_refused(const struct sl_step *s)
+{
+	return s->kind == SL_STEP_REFUSED || (s->kind == SL_STEP_DATAPLANE && s->changed & SL_CHANGE_SIMD);
+}
+
+static bool
+any_refused(const struct sl_reload *r)
 {
 	bool any = false;
 
 	for (uint32_t i = 0; i < r->steps->n_steps; i++) {
 		const struct sl_step *s = &r->steps->steps[i];
-		bool simd = s->kind == SL_STEP_DATAPLANE && s->changed & SL_CHANGE_SIMD;
 
-		if (s->kind != SL_STEP_REFUSED && !simd)
+		if (!is_refused(s))
 			continue;
-		sl_log_error("reload: %s: not live; restart to change it", simd ? "dataplane.simd" : s->what);
+		sl_log_error("reload: %s: not live; restart to change it",
+			s->kind == SL_STEP_DATAPLANE ? "dataplane.simd" : s->what);
 		any = true;
 	}
 	return any;
 }
 
 static void
-finish(struct sl_reload *r)
+loaded(struct sl_reload *r)
 {
-	r->applying = false;
-	discard(r);
-	if (r->again) {
-		r->again = false;
-		sl_reload_request(r);
+	r->loaded = sl_clock_boot_ns();
+	take_messages(r);
+	if (r->config == NULL) {
+		char line[256];
+
+		snprintf(line, sizeof(line), "%.160s refused; the running configuration is untouched", r->gw->config_path);
+		conclude(r, true, line);
+	} else if (any_refused(r)) {
+		conclude(r, true, "changes that are not live; nothing was changed");
+	} else if (r->orders[0].dry_run) {
+		conclude(r, false, "dry run; nothing was changed");
+	} else {
+		r->stage = APPLYING;
+		r->at = r->progress = r->failed = 0;
 	}
 }
 
@@ -152,45 +369,79 @@ sl_reload_event(struct sl_reload *r)
 	if (read(r->fd, &n, sizeof(n)) != sizeof(n))
 		return;
 	pthread_join(r->thread, NULL);
-	r->loading = false;
-	log_messages(&r->errors);
-	if (r->config == NULL || r->steps == NULL) {
-		sl_log_error("reload: %s refused; the running configuration is untouched", r->gw->config_path);
+	if (r->stage == CLEANING)
 		finish(r);
-	} else if (refuse(r)) {
-		sl_log_error("reload: nothing was changed");
-		finish(r);
-	} else {
-		r->applying = true;
-		r->at = 0;
-		r->failed = 0;
+	else if (r->orders[0].kind == SL_ORDER_SAVE)
+		answer(r, r->text == NULL);
+	else
+		loaded(r);
+}
+
+/* One call's worth of the step at hand. */
+static void
+apply(struct sl_reload *r)
+{
+	const struct sl_step *s = &r->steps->steps[r->at];
+	char text[SL_GATEWAY_ERROR_LEN];
+	int rc = sl_gateway_apply(r->gw, r->steps, r->at, &r->progress, text);
+
+	if (rc == SL_APPLY_MORE)
+		return;
+	if (rc != 0) {
+		sl_log_error("reload: %s", text);
+		r->failed++;
+	} else if (s->kind != SL_STEP_KEPT) {
+		char fields[FIELDS_LEN];
+
+		sl_step_fields(r->steps, s, fields, sizeof(fields));
+		sl_audit(&r->orders[0].actor, sl_step_name(s->kind), "%s", fields);
 	}
+	r->at++;
+	r->progress = 0;
+}
+
+static void
+applied(struct sl_reload *r)
+{
+	struct sl_config *old = r->gw->config;
+	uint64_t end = sl_clock_boot_ns();
+	char line[192];
+	uint32_t made = r->steps->n_steps;
+
+	for (uint32_t i = 0; i < r->steps->n_steps; i++)
+		made -= r->steps->steps[i].kind == SL_STEP_KEPT;
+	if (!r->orders[0].keep_runtime)
+		sl_runtime_settle(r->gw->runtime, r->runtime, r->n_runtime);
+	r->gw->config = r->config;
+	r->config = old; /* freed with the steps that point into it */
+	if (r->failed)
+		snprintf(line, sizeof(line), "%u of %u changes could not be made; the log says why", r->failed,
+			made);
+	else
+		snprintf(line, sizeof(line), "%u change%s made; read in %.1f ms, applied in %.1f ms, longest step %.2f ms",
+			made, made == 1 ? "" : "s", (double)(r->loaded - r->began) / SL_NSEC_PER_MSEC,
+			(double)(end - r->loaded) / SL_NSEC_PER_MSEC, (double)r->longest / SL_NSEC_PER_MSEC);
+	conclude(r, r->failed > 0, line);
 }
 
 bool
 sl_reload_advance(struct sl_reload *r)
 {
-	struct sl_config *old = r->gw->config;
-	char error[SL_GATEWAY_ERROR_LEN];
+	uint64_t from = sl_clock_boot_ns();
 
-	if (!r->applying)
+	if (r->stage == COLLECTING) {
+		if (!sl_save_collect(r->save) && !start_thread(r, WORKING))
+			answer(r, true);
+		return true;
+	}
+	if (r->stage != APPLYING)
 		return false;
 	sl_allowed_ips_batch_begin(r->gw->allowed);
-	for (unsigned i = 0; i < STEPS_PER_SLICE && r->at < r->steps->n_steps; i++) {
-		if (sl_gateway_apply(r->gw, r->steps, r->at++, error) != 0) {
-			sl_log_error("reload: %s", error);
-			r->failed++;
-		}
-	}
+	for (unsigned i = 0; i < STEPS_PER_SLICE && r->at < r->steps->n_steps; i++)
+		apply(r);
 	sl_allowed_ips_batch_commit(r->gw->allowed);
-	if (r->at < r->steps->n_steps)
-		return true;
-	if (r->failed)
-		sl_log_error("reload: %u of %u changes could not be made", r->failed, r->steps->n_steps);
-	else
-		sl_log_notice("reload: %u changes made", r->steps->n_steps);
-	r->gw->config = r->config;
-	r->config = old; /* freed with the steps that point into it */
-	finish(r);
+	r->longest = RTE_MAX(r->longest, sl_clock_boot_ns() - from);
+	if (r->at == r->steps->n_steps)
+		applied(r);
 	return true;
 }

@@ -29,7 +29,46 @@ sl_wg_set_begin(struct sl_api_conn *c)
 	struct sl_wg_state *s = c->state;
 
 	s->request = SL_WG_SET;
-	s->set = (struct sl_wg_set){.peer = SL_PEER_NONE};
+	s->set = (struct sl_wg_set){.peer = SL_PEER_NONE, .taken_from = SL_PEER_NONE};
+}
+
+static void
+audit(struct sl_api_conn *c, const char *change, const uint8_t *public_key, const char *setting)
+{
+	char key[SL_KEY_BASE64_LEN + 1] = "";
+
+	if (public_key)
+		sl_key_to_base64(key, public_key);
+	sl_audit(&c->actor, change, "interface=%s%s%s%s%s", c->gi->name, public_key ? " public-key=" : "", key,
+		setting ? " keys=" : "", setting ? setting : "");
+}
+
+/* A setting of the interface is no longer what the file says. */
+static void
+note_interface(struct sl_api_conn *c, uint32_t bit, const char *setting)
+{
+	sl_runtime_changed(c->gateway->runtime, c->gi->name, NULL, bit);
+	audit(c, "interface-change", NULL, setting);
+}
+
+/* The same of the peer that lines are about: told once, and of one that is new not at all. */
+static void
+note_peer(struct sl_api_conn *c, const struct sl_proto_peer *peer, uint32_t bit, const char *setting)
+{
+	struct sl_wg_set *set = set_of(c);
+
+	sl_runtime_changed(c->gateway->runtime, c->gi->name, peer->public_key, bit);
+	if (!set->created && !(set->noted & bit))
+		audit(c, "peer-change", peer->public_key, setting);
+	set->noted |= bit;
+}
+
+/* A peer is removed: to be called before, for its key goes with it. */
+static void
+note_removal(struct sl_api_conn *c, const uint8_t public_key[SL_KEY_LEN])
+{
+	sl_runtime_removed(c->gateway->runtime, c->gi->name, public_key);
+	audit(c, "peer-remove", public_key, NULL);
 }
 
 /* A decimal number of at most `max`; base prefixes, signs and white space are no part of the protocol. */
@@ -66,9 +105,15 @@ finish_peer(struct sl_api_conn *c)
 	struct sl_wg_set *set = set_of(c);
 	struct sl_proto_peer *peer = current_peer(c);
 
-	if (peer && set->has_keepalive)
+	if (peer && set->has_keepalive) {
+		if (set->keepalive != peer->keepalive_interval)
+			note_peer(c, peer, SL_RUNTIME_KEEPALIVE, "persistent-keepalive");
 		sl_proto_peer_set_keepalive(peer, set->keepalive, c->gateway->now);
+	}
 	set->has_keepalive = false;
+	/* what was not given again goes */
+	if (peer && set->replacing && set->given < sl_allowed_ips_count(c->gateway->allowed, peer->slot))
+		note_peer(c, peer, SL_RUNTIME_ALLOWED_IPS, "allowed-ips");
 	if (peer && set->replacing && !sl_allowed_ips_replace_end(c->gateway->allowed, peer->slot, SWEEP_PER_SLICE)) {
 		set->job = SL_WG_JOB_SWEEP;
 		set->sweep = peer->slot;
@@ -86,6 +131,8 @@ set_private_key(struct sl_api_conn *c, const char *value)
 
 	if (!sl_key_from_hex(key, value, strlen(value)))
 		return -EINVAL;
+	if (!sl_equal(key, sl_proto_if_identity(c->gi->proto)->private_key, SL_KEY_LEN))
+		note_interface(c, SL_RUNTIME_PRIVATE_KEY, "private-key");
 	rc = sl_gateway_if_set_key(c->gi, key);
 	sl_wipe(key, sizeof(key));
 	return rc;
@@ -98,6 +145,8 @@ set_listen_port(struct sl_api_conn *c, const char *value)
 
 	if (!parse_number(value, UINT16_MAX, &port))
 		return -EINVAL;
+	if (port != c->gi->listen_port)
+		note_interface(c, SL_RUNTIME_LISTEN_PORT, "listen-port");
 	return sl_gateway_if_set_listen_port(c->gi, (uint16_t)port);
 }
 
@@ -137,6 +186,7 @@ select_peer(struct sl_api_conn *c, const char *value)
 	set->in_peer = true;
 	set->peer = SL_PEER_NONE;
 	set->ignore = false;
+	set->noted = 0;
 	if (!sl_key_from_hex(key, value, strlen(value)))
 		return -EINVAL;
 	rc = sl_gateway_peer_add(c->gi, key, NULL, SL_SOURCE_SOCKET, &peer);
@@ -147,6 +197,10 @@ select_peer(struct sl_api_conn *c, const char *value)
 	}
 	if (rc != 0 && rc != -EEXIST)
 		return rc;
+	if (set->created) {
+		sl_runtime_added(c->gateway->runtime, c->gi->name, key);
+		audit(c, "peer-add", key, NULL);
+	}
 	set->peer = peer->slot;
 	return 0;
 }
@@ -156,6 +210,7 @@ drop_peer(struct sl_api_conn *c, struct sl_proto_peer *peer)
 {
 	struct sl_wg_set *set = set_of(c);
 
+	note_removal(c, peer->public_key);
 	sl_gateway_peer_remove(peer);
 	set->peer = SL_PEER_NONE;
 	set->ignore = true;
@@ -197,6 +252,8 @@ set_psk(struct sl_api_conn *c, struct sl_proto_peer *peer, const char *value)
 
 	if (!sl_key_from_hex(psk, value, strlen(value)))
 		return -EINVAL;
+	if (!sl_equal(psk, peer->psk, SL_KEY_LEN))
+		note_peer(c, peer, SL_RUNTIME_PRESHARED_KEY, "preshared-key");
 	sl_proto_peer_set_psk(peer, psk);
 	sl_wipe(psk, sizeof(psk));
 	return 0;
@@ -209,6 +266,8 @@ set_endpoint(struct sl_api_conn *c, struct sl_proto_peer *peer, const char *valu
 
 	if (!sl_endpoint_parse(value, &endpoint))
 		return -EINVAL;
+	if (!sl_endpoint_equal(&endpoint, &peer->configured_endpoint))
+		note_peer(c, peer, SL_RUNTIME_ENDPOINT, "endpoint");
 	sl_gateway_peer_set_endpoint(peer, &endpoint);
 	return 0;
 }
@@ -233,6 +292,30 @@ replace_allowed_ips(struct sl_api_conn *c, struct sl_proto_peer *peer, const cha
 		return -EINVAL;
 	sl_allowed_ips_replace_begin(c->gateway->allowed, peer->slot);
 	set_of(c)->replacing = true;
+	set_of(c)->given = 0;
+	return 0;
+}
+
+/* A prefix goes to the peer, from another perhaps, whose set is then not the file's any more either. */
+static int
+give_allowed_ip(struct sl_api_conn *c, struct sl_proto_peer *peer, const struct sl_prefix *prefix)
+{
+	bool own = sl_allowed_ips_owner(c->gateway->allowed, c->gi->id, prefix) == peer->slot;
+	const struct sl_proto_peer *other;
+	uint32_t from;
+	int rc = sl_allowed_ips_add(c->gateway->allowed, c->gi->id, peer->slot, prefix, &from);
+
+	set_of(c)->given++;
+	if (rc != 0 || own)
+		return rc;
+	note_peer(c, peer, SL_RUNTIME_ALLOWED_IPS, "allowed-ips");
+	other = from == SL_PEER_NONE ? NULL : sl_proto_peer_at(c->gateway->proto, from);
+	if (other == NULL)
+		return 0;
+	sl_runtime_changed(c->gateway->runtime, c->gi->name, other->public_key, SL_RUNTIME_ALLOWED_IPS);
+	if (from != set_of(c)->taken_from)
+		audit(c, "peer-change", other->public_key, "allowed-ips");
+	set_of(c)->taken_from = from;
 	return 0;
 }
 
@@ -245,9 +328,12 @@ set_allowed_ip(struct sl_api_conn *c, struct sl_proto_peer *peer, const char *va
 
 	if (!sl_prefix_parse(value + remove, &prefix))
 		return -EINVAL;
+	sl_prefix_mask(&prefix);
 	if (!remove)
-		return sl_allowed_ips_add(c->gateway->allowed, c->gi->id, peer->slot, &prefix, NULL);
+		return give_allowed_ip(c, peer, &prefix);
 	rc = sl_allowed_ips_remove(c->gateway->allowed, c->gi->id, peer->slot, &prefix);
+	if (rc == 0)
+		note_peer(c, peer, SL_RUNTIME_ALLOWED_IPS, "allowed-ips");
 	return rc == -ENOENT ? 0 : rc;
 }
 
@@ -366,6 +452,7 @@ remove_some(struct sl_api_conn *c)
 		if (!sl_gateway_peer_strip(peer, budget))
 			break;
 		budget -= n;
+		note_removal(c, peer->public_key);
 		sl_gateway_peer_remove(peer);
 	}
 	sl_proto_cursor_close(&cursor);
@@ -382,6 +469,7 @@ remove_doomed(struct sl_api_conn *c)
 		return true;
 	if (!sl_gateway_peer_strip(peer, SWEEP_PER_SLICE))
 		return false;
+	note_removal(c, peer->public_key);
 	sl_gateway_peer_remove(peer);
 	return true;
 }

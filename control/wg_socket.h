@@ -28,6 +28,9 @@ struct sl_wg_set {
 	bool ignore;   /* until the next peer */
 	bool replacing;
 	bool end;      /* the request ends after the job */
+	uint32_t given;      /* allowed IPs since the replacement began */
+	uint32_t noted;      /* enum sl_runtime_change: told of this peer already */
+	uint32_t taken_from; /* slot of the peer that was told last to have lost an allowed IP; SL_PEER_NONE: none */
 	bool has_keepalive;
 	uint16_t keepalive; /* applied last, so that all else is in place when it sends */
 	enum sl_wg_job job;

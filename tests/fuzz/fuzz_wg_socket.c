@@ -89,6 +89,7 @@ create(void)
 	sched_setaffinity(0, sizeof(cpus), &cpus);
 	sl_log_set_level(SL_LOG_ERROR);
 	gw = calloc(1, sizeof(*gw));
+	gw->runtime = sl_runtime_create();
 	FUZZ_CHECK(gw);
 	gw->now = RIG_START_NS;
 	gw->cores.n_workers = 1;

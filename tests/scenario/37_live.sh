@@ -71,7 +71,7 @@ check_not "nobody answers there any more" one_ping lan 10.21.0.1
 # routes
 check_not "there is no way to 10.99.0.1 yet" one_ping spoke1 10.99.0.1
 with_route '{to: 10.99.0.0/16, via: 10.20.0.10}'
-check "a static route is added live" says 'reload: 1 changes made'
+check "a static route is added live" says 'reload: 1 change made'
 check "and used" pings spoke1 10.99.0.1
 with_route '{to: 10.99.0.0/16, via: 10.20.0.10}' '{to: 10.98.0.0/16, via: 192.0.2.1}'
 check "another one, by the other port" pings lan 10.98.0.1
@@ -85,7 +85,7 @@ check_not "without its route it is gone" one_ping spoke1 10.99.0.1
 for ((i = 0; i < ROUNDS; i++)); do
 	with_route "{to: 10.$((100 + i % 7)).0.0/16, via: 10.20.0.10}" '{to: 10.99.0.0/16, via: 10.20.0.10}'
 done
-check "after $ROUNDS reloads in a row" says 'reload: [0-9]+ changes made'
+check "after $ROUNDS reloads in a row" says 'reload: [0-9]+ changes? made'
 check "the last one stands" pings spoke1 10.99.0.1
 
 # refused files; each would also add a route, which must not come

@@ -123,7 +123,7 @@ hub_reload() {
 	kill -HUP "${LAB_PID[hub]}"
 	reload_said() {
 		RELOADED=$(tail -n "+$((before + 1))" "$log")
-		grep -qE 'reload: ([0-9]+ changes made|.* refused; |nothing was changed|.* could not be made)' <<<"$RELOADED"
+		grep -qE 'reload: ([0-9]+ changes? made|.* refused; |.*nothing was changed|.* could not be made)' <<<"$RELOADED"
 	}
 	until_true 10 reload_said || fail "SIGHUP: the gateway does not say what came of it"
 }

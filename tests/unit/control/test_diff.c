@@ -235,5 +235,5 @@ Test(diff, names)
 			cr_expect_str_neq(
 			        sl_step_name((enum sl_step_kind)kind), sl_step_name((enum sl_step_kind)other));
 	}
-	cr_expect_str_eq(sl_step_name((enum sl_step_kind)(SL_STEP_ROUTE_ADD + 1)), "unknown");
+	cr_expect_str_eq(sl_step_name((enum sl_step_kind)(SL_STEP_KEPT + 1)), "unknown");
 }

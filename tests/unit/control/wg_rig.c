@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control/log.h"
 #include "crypto/init.h"
 #include "tests/unit/eal.h"
 
@@ -86,7 +87,10 @@ struct wg_rig *wg_rig_create(void)
 	r->config.name = (char *)"unit";
 	r->gw.config = &r->config;
 	r->gw.now = START_NS;
+	sl_log_set_level(SL_LOG_WARNING); /* the audit trail has tests of its own */
 	r->gw.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	r->gw.runtime = sl_runtime_create();
+	cr_assert_not_null(r->gw.runtime);
 	cr_assert_eq(sl_dataplane_create(&r->gw.dp, &dp), 0);
 	proto.peers = &r->gw.dp->peers;
 	proto.sessions = &r->gw.dp->sessions;
@@ -117,6 +121,7 @@ void wg_rig_destroy(struct wg_rig *r)
 	sl_reclaim_drain(r->gw.dp->reclaim);
 	sl_rib_destroy(r->gw.rib);
 	sl_dataplane_destroy(r->gw.dp);
+	sl_runtime_destroy(r->gw.runtime);
 	close(r->gw.epoll_fd);
 	free(r);
 }

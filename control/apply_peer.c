@@ -1,0 +1,168 @@
+/* Steps about peers and their allowed IPs. */
+#include <errno.h>
+
+#include "control/apply.h"
+
+#define PREFIXES_AT_ONCE 256 /* changes of allowed IPs in one call */
+#define PEERS_AT_ONCE    128
+
+static int
+set_endpoint(struct sl_proto_peer *peer, const struct sl_config_endpoint *endpoint)
+{
+	if (endpoint->host)
+		return sl_gateway_peer_set_endpoint_name(peer, endpoint->host, endpoint->port);
+	sl_gateway_peer_set_endpoint(peer, &endpoint->literal);
+	return 0;
+}
+
+/* What can be set at once, by the bits in `changed`. */
+static int
+set_fields(struct sl_gateway *gw, struct sl_proto_peer *peer, const struct sl_config_peer *config, uint32_t changed)
+{
+	int rc = 0;
+
+	if (changed & SL_CHANGE_NAME)
+		rc = sl_proto_peer_set_name(peer, config->name);
+	if (changed & SL_CHANGE_PRESHARED_KEY)
+		sl_proto_peer_set_psk(peer, config->preshared_key);
+	if (rc == 0 && changed & SL_CHANGE_ENDPOINT)
+		rc = set_endpoint(peer, &config->endpoint);
+	if (changed & SL_CHANGE_KEEPALIVE)
+		sl_proto_peer_set_keepalive(peer, config->persistent_keepalive, gw->now);
+	return rc;
+}
+
+/* Gives the peer some more of its allowed IPs; SL_APPLY_MORE until it has them all. */
+static int
+add_prefixes(struct sl_gateway_if *gi, const struct sl_proto_peer *peer, const struct sl_config_peer *config,
+	uint32_t *progress)
+{
+	uint32_t left = config->n_allowed_ips - *progress;
+	uint32_t end = *progress + RTE_MIN(left, (uint32_t)PREFIXES_AT_ONCE);
+
+	for (; *progress < end; ++*progress) {
+		int rc = sl_allowed_ips_add(
+			gi->gateway->allowed, gi->id, peer->slot, &config->allowed_ips[*progress], NULL);
+
+		if (rc != 0)
+			return rc;
+	}
+	return *progress < config->n_allowed_ips ? SL_APPLY_MORE : 0;
+}
+
+int
+sl_apply_peer_add(struct sl_gateway *gw, const struct sl_step *s, uint32_t *progress, char *error)
+{
+	const struct sl_config_peer *config = s->new_peer;
+	struct sl_gateway_if *gi = sl_apply_if(gw, s->new_interface);
+	struct sl_proto_peer *peer;
+	int rc = sl_gateway_peer_add(gi, config->public_key, config->name, SL_SOURCE_FILE, &peer);
+
+	if (rc == -ELOOP)
+		return 0; /* the check has warned */
+	if (rc == -EEXIST) { /* made with `wg` before the file named it, or by the call before */
+		sl_gateway_peer(peer)->source = SL_SOURCE_FILE;
+		rc = sl_proto_peer_set_name(peer, config->name);
+	}
+	if (rc == 0 && *progress == 0)
+		rc = set_fields(gw, peer, config, SL_CHANGE_PRESHARED_KEY | SL_CHANGE_ENDPOINT);
+	if (rc == 0)
+		rc = add_prefixes(gi, peer, config, progress);
+	if (rc == 0)
+		rc = set_fields(gw, peer, config, SL_CHANGE_KEEPALIVE);
+	return rc < 0 ? sl_apply_fail(error, rc, "peer", config->name) : rc;
+}
+
+int
+sl_apply_peer_change(struct sl_gateway *gw, const struct sl_step *s, char *error)
+{
+	const struct sl_config_peer *config = s->new_peer;
+	struct sl_proto_peer *peer = sl_gateway_peer_find(sl_apply_if(gw, s->new_interface), config->public_key);
+	int rc = peer ? set_fields(gw, peer, config, s->changed) : 0; /* NULL: the `wg` tool has removed it */
+
+	return rc ? sl_apply_fail(error, rc, "peer", config->name) : 0;
+}
+
+/* Adds the allowed IPs the file says, then takes away what it does not. */
+static int
+restore_prefixes(
+	struct sl_gateway_if *gi, const struct sl_proto_peer *peer, const struct sl_config_peer *config, uint32_t *progress)
+{
+	struct sl_allowed_ips *allowed = gi->gateway->allowed;
+	int rc;
+
+	if (*progress == 0)
+		sl_allowed_ips_replace_begin(allowed, peer->slot);
+	rc = add_prefixes(gi, peer, config, progress);
+	if (rc != 0)
+		return rc;
+	return sl_allowed_ips_replace_end(allowed, peer->slot, PREFIXES_AT_ONCE) ? 0 : SL_APPLY_MORE;
+}
+
+int
+sl_apply_peer_restore(struct sl_gateway *gw, const struct sl_step *s, uint32_t *progress, char *error)
+{
+	const struct sl_config_peer *config = s->new_peer;
+	struct sl_gateway_if *gi = sl_apply_if(gw, s->new_interface);
+	struct sl_proto_peer *peer = sl_gateway_peer_find(gi, config->public_key);
+	int rc = 0;
+
+	if (s->runtime->bits & SL_RUNTIME_REMOVED)
+		return sl_apply_peer_add(gw, s, progress, error);
+	if (peer == NULL)
+		return 0; /* removed since; noted as that */
+	if (s->changed & SL_CHANGE_ALLOWED_IPS)
+		rc = restore_prefixes(gi, peer, config, progress);
+	if (rc == 0)
+		rc = set_fields(gw, peer, config, s->changed);
+	return rc < 0 ? sl_apply_fail(error, rc, "peer", config->name) : rc;
+}
+
+int
+sl_apply_peer_remove(struct sl_gateway_if *gi, const uint8_t public_key[SL_KEY_LEN])
+{
+	struct sl_proto_peer *peer = sl_gateway_peer_find(gi, public_key);
+
+	if (peer == NULL)
+		return 0;
+	if (!sl_gateway_peer_strip(peer, PREFIXES_AT_ONCE))
+		return SL_APPLY_MORE;
+	sl_gateway_peer_remove(peer);
+	return 0;
+}
+
+int
+sl_apply_peers_remove(struct sl_gateway_if *gi)
+{
+	uint32_t budget = PREFIXES_AT_ONCE;
+	struct sl_proto_cursor cursor;
+	struct sl_proto_peer *peer = NULL;
+
+	sl_proto_cursor_open(&cursor, gi->proto);
+	for (unsigned i = 0; i < PEERS_AT_ONCE && (peer = sl_proto_cursor_next(&cursor)) != NULL; i++) {
+		uint32_t n = sl_allowed_ips_count(gi->gateway->allowed, peer->slot);
+
+		if (!sl_gateway_peer_strip(peer, budget))
+			break;
+		budget -= n;
+		sl_gateway_peer_remove(peer);
+	}
+	sl_proto_cursor_close(&cursor);
+	return sl_proto_if_n_peers(gi->proto) == 0 ? 0 : SL_APPLY_MORE;
+}
+
+int
+sl_apply_allowed_ip(struct sl_gateway *gw, const struct sl_step *s, char *error)
+{
+	bool add = s->kind == SL_STEP_ALLOWED_IP_ADD;
+	const struct sl_config_peer *config = add ? s->new_peer : s->old_peer;
+	struct sl_gateway_if *gi = sl_apply_if(gw, add ? s->new_interface : s->old_interface);
+	struct sl_proto_peer *peer = sl_gateway_peer_find(gi, config->public_key);
+	int rc;
+
+	if (peer == NULL)
+		return 0;
+	rc = add ? sl_allowed_ips_add(gw->allowed, gi->id, peer->slot, s->allowed_ip, NULL)
+		 : sl_allowed_ips_remove(gw->allowed, gi->id, peer->slot, s->allowed_ip);
+	return rc && rc != -ENOENT ? sl_apply_fail(error, rc, "allowed IPs of peer", config->name) : 0;
+}
