@@ -64,14 +64,6 @@ sl_ip_upper(const struct rte_mbuf *m, const struct sl_ip_info *info, struct sl_i
 	return true;
 }
 
-struct rte_mbuf *
-sl_ip_pullup(struct rte_mbuf *m, struct rte_mempool *jumbo)
-{
-	if (likely(m->nb_segs == 1 || m->data_len >= SL_IP_PULLUP))
-		return m;
-	return sl_packet_linearize(m, jumbo);
-}
-
 void
 sl_ip_trim_chain(struct rte_mbuf *m, uint32_t len)
 {
@@ -89,40 +81,6 @@ sl_ip_trim_chain(struct rte_mbuf *m, uint32_t len)
 	seg->next = NULL;
 	m->nb_segs = kept;
 	m->pkt_len = len;
-}
-
-typedef uint64_t lanes __attribute__((vector_size(16)));
-
-uint64_t
-sl_csum_add(uint64_t sum, const void *data, size_t n)
-{
-	const uint8_t *p = data;
-	const lanes low = {UINT32_MAX, UINT32_MAX};
-	lanes even[2] = {{0}}, odd[2] = {{0}};
-	uint32_t word;
-
-	/* Halves of 64-bit lanes are summed apart, so that no carry is lost in packets of any size. */
-	for (; n >= sizeof(lanes) * 2; n -= sizeof(lanes) * 2, p += sizeof(lanes) * 2) {
-		lanes v[2];
-
-		memcpy(v, p, sizeof(v));
-		even[0] += v[0] & low;
-		odd[0] += v[0] >> 32;
-		even[1] += v[1] & low;
-		odd[1] += v[1] >> 32;
-	}
-	even[0] += even[1] + odd[0] + odd[1];
-	sum = (sum & UINT32_MAX) + (sum >> 32) + even[0][0] + even[0][1];
-	for (; n >= sizeof(word); n -= sizeof(word), p += sizeof(word)) {
-		memcpy(&word, p, sizeof(word));
-		sum += word;
-	}
-	if (n > 0) {
-		word = 0;
-		memcpy(&word, p, n);
-		sum += word;
-	}
-	return sum;
 }
 
 /* A sum whose bytes stand at odd places is the sum at even places with its bytes swapped (RFC 1071, 2.B). */
@@ -152,16 +110,6 @@ sl_csum_add_mbuf(uint64_t sum, const struct rte_mbuf *m, uint32_t off, uint32_t 
 		done += part;
 	}
 	return sum;
-}
-
-uint64_t
-sl_csum_pseudo(uint8_t family, const void *src, const void *dst, uint8_t proto, uint32_t len)
-{
-	unsigned bytes = sl_family_bytes(family);
-	uint64_t sum = (uint64_t)rte_cpu_to_be_32(len) + rte_cpu_to_be_32((uint32_t)proto);
-
-	sum = sl_csum_add(sum, src, bytes);
-	return sl_csum_add(sum, dst, bytes);
 }
 
 uint16_t

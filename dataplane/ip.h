@@ -21,6 +21,8 @@
 #include <rte_udp.h>
 
 #include "dataplane/addr.h"
+#include "dataplane/csum.h"
+#include "dataplane/packet.h"
 
 #define SL_IP_PULLUP      128 /* IPv6 header, some extension headers, transport header */
 #define SL_IP6_HDR_LEN    40
@@ -142,7 +144,13 @@ bool sl_ip_upper(const struct rte_mbuf *m, const struct sl_ip_info *info, struct
  * Makes the first SL_IP_PULLUP bytes of m (all of them if it has less) contiguous. Returns the packet to go on with
  * (m may have been replaced and freed), or NULL with m untouched where there is no memory.
  */
-struct rte_mbuf *sl_ip_pullup(struct rte_mbuf *m, struct rte_mempool *jumbo);
+static inline struct rte_mbuf *
+sl_ip_pullup(struct rte_mbuf *m, struct rte_mempool *jumbo)
+{
+	if (likely(m->nb_segs == 1 || m->data_len >= SL_IP_PULLUP))
+		return m;
+	return sl_packet_linearize(m, jumbo);
+}
 
 /* sl_ip_trim for more than one segment. */
 void sl_ip_trim_chain(struct rte_mbuf *m, uint32_t len);
@@ -163,24 +171,10 @@ sl_ip_trim(struct rte_mbuf *m, uint32_t len)
 	sl_ip_trim_chain(m, len);
 }
 
-/* --- Internet checksums (RFC 1071), sums in memory order --- */
+/* --- checksums of packets; see csum.h --- */
 
-/* Adds n bytes to a running sum; n must be even but for the last piece. Fold with sl_csum_fold. */
-uint64_t sl_csum_add(uint64_t sum, const void *data, size_t n);
-
-/* The same over `len` bytes of a chain from offset `off`; the bytes must be there. */
+/* Adds `len` bytes of a chain from offset `off` to a running sum; the bytes must be there. */
 uint64_t sl_csum_add_mbuf(uint64_t sum, const struct rte_mbuf *m, uint32_t off, uint32_t len);
-
-/* The complement of the folded sum: as it stands in a header (network order in memory). 0 over data whose checksum is right. */
-static inline uint16_t
-sl_csum_fold(uint64_t sum)
-{
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	sum = (sum & UINT16_MAX) + (sum >> 16);
-	sum = (sum & UINT16_MAX) + (sum >> 16);
-	return (uint16_t)~sum;
-}
 
 /* Checksum of an IPv4 header of hdr_len bytes; 0 if the one in it is right. To fill one in, zero its field first. */
 static inline uint16_t
@@ -200,21 +194,21 @@ sl_ip4_checksum(const void *hdr, uint32_t hdr_len)
 /*
  * The sum of the pseudo-header for `len` bytes of transport header and payload. src, dst: 4 or 16 bytes as family says.
  */
-uint64_t sl_csum_pseudo(uint8_t family, const void *src, const void *dst, uint8_t proto, uint32_t len);
+static inline uint64_t
+sl_csum_pseudo(uint8_t family, const void *src, const void *dst, uint8_t proto, uint32_t len)
+{
+	uint64_t sum = (uint64_t)rte_cpu_to_be_32(len) + rte_cpu_to_be_32((uint32_t)proto);
+	uint32_t words[2];
+
+	if (unlikely(family != SL_AF_INET))
+		return sl_csum_add(sl_csum_add(sum, src, 16), dst, 16);
+	memcpy(&words[0], src, sizeof(words[0]));
+	memcpy(&words[1], dst, sizeof(words[1]));
+	return sum + words[0] + words[1];
+}
 
 /*
  * Checksum over the pseudo-header and the `len` bytes of UDP header and payload at offset `off` of m, in any segments.
  * 0 if the one in the header is right. To fill one in, zero its field first and write 0xffff for a result of 0.
  */
 uint16_t sl_udp_checksum(const struct rte_mbuf *m, const struct sl_ip_info *info, uint32_t off, uint32_t len);
-
-/* Mends an IPv4 header checksum after one aligned 16-bit word of the header changed (RFC 1624, eqn. 3); memory order. */
-static inline uint16_t
-sl_csum_replace16(uint16_t checksum, uint16_t before, uint16_t after)
-{
-	uint32_t sum = (uint16_t)~checksum + (uint32_t)(uint16_t)~before + after;
-
-	sum = (sum & UINT16_MAX) + (sum >> 16);
-	sum = (sum & UINT16_MAX) + (sum >> 16);
-	return (uint16_t)~sum;
-}

@@ -11,9 +11,18 @@
 #include "dataplane/staged.h"
 
 struct burst {
+	/* The neighbours met, each run of packets to one once; packet i is for the one at of[i]. */
+	unsigned n;
 	struct sl_neighbour_key keys[SL_BURST];
 	enum sl_neighbour_state states[SL_BURST];
 	struct rte_ether_addr macs[SL_BURST];
+	uint8_t of[SL_BURST];
+	/* The last interface sent on, and the Ethernet header of frames from there. */
+	const struct sl_if *out;
+	uint16_t out_id;
+	/* Complete frames that no one has been handed yet. */
+	unsigned n_frames;
+	struct rte_mbuf *frames[SL_BURST];
 };
 
 /* RFC 1112 6.4, RFC 2464 7. */
@@ -29,13 +38,17 @@ multicast_mac(const struct sl_ip *group, struct rte_ether_addr *mac)
 }
 
 static void
-send_out(struct sl_worker *w, struct rte_mbuf *m, const struct rte_ether_addr *mac)
+send_out(struct sl_worker *w, struct burst *b, struct rte_mbuf *m, const struct rte_ether_addr *mac)
 {
-	const struct sl_if *out = sl_dataplane_if(w->dp, sl_packet(m)->out_if);
+	uint16_t id = sl_packet(m)->out_if;
 	bool v4 = *rte_pktmbuf_mtod(m, const uint8_t *) >> 4 == 4;
 	struct rte_ether_hdr ether;
 
-	if (unlikely(out == NULL)) {
+	if (unlikely(id != b->out_id)) {
+		b->out_id = id;
+		b->out = sl_dataplane_if(w->dp, id);
+	}
+	if (unlikely(b->out == NULL)) {
 		sl_worker_drop(w, m, SL_DROP_INTERFACE_DOWN);
 		return;
 	}
@@ -45,37 +58,38 @@ send_out(struct sl_worker *w, struct rte_mbuf *m, const struct rte_ether_addr *m
 	}
 	ether = (struct rte_ether_hdr){
 		.dst_addr = *mac,
-		.src_addr = out->mac,
+		.src_addr = b->out->mac,
 		.ether_type = rte_cpu_to_be_16(v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6),
 	};
 	memcpy(rte_pktmbuf_prepend(m, sizeof(ether)), &ether, sizeof(ether));
 	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-	sl_worker_enqueue(w, SL_STAGE_TX, m);
+	b->frames[b->n_frames++] = m;
 }
 
 /* Returns false where packets that waited go first; they are then in this stage's next vector. */
 static bool
-dispose(struct sl_worker *w, const struct burst *b, unsigned i, struct rte_mbuf *m)
+dispose(struct sl_worker *w, struct burst *b, unsigned i, struct rte_mbuf *m)
 {
+	enum sl_neighbour_state state = b->states[b->of[i]];
 	struct sl_packet *p = sl_packet(m);
 	struct rte_ether_addr group;
 
 	if (p->resolved) {
-		send_out(w, m, &p->next_mac);
+		send_out(w, b, m, &p->next_mac);
 		return true;
 	}
 	if (unlikely(sl_ip_is_multicast(&p->next_hop))) {
 		multicast_mac(&p->next_hop, &group);
-		send_out(w, m, &group);
+		send_out(w, b, m, &group);
 		return true;
 	}
-	if (likely(sl_neighbour_usable(b->states[i]))) {
+	if (likely(sl_neighbour_usable(state))) {
 		if (unlikely(sl_staged_any(w->staged) && sl_staged_has_neighbour(w->staged, p->out_if, &p->next_hop))) {
 			sl_staged_release_neighbour(w, p->out_if, &p->next_hop);
 			return false;
 		}
-		send_out(w, m, &b->macs[i]);
-	} else if (b->states[i] == SL_NEIGHBOUR_FAILED) {
+		send_out(w, b, m, &b->macs[b->of[i]]);
+	} else if (state == SL_NEIGHBOUR_FAILED) {
 		sl_icmp_reject(w, m, SL_DROP_NO_NEIGHBOUR, SL_ICMP_HOST_UNREACHABLE, 0);
 	} else if (unlikely(p->sealed)) {
 		sl_worker_drop(w, m, SL_DROP_NO_NEIGHBOUR);
@@ -85,27 +99,55 @@ dispose(struct sl_worker *w, const struct burst *b, unsigned i, struct rte_mbuf 
 	return true;
 }
 
+/* Looks up whom the packets are for. */
+static void
+find_neighbours(struct sl_worker *w, struct burst *b, struct rte_mbuf **pkts, unsigned n)
+{
+	const struct sl_neighbour_key *last = NULL;
+
+	b->n = 0;
+	for (unsigned i = 0; i < n; i++) {
+		const struct sl_packet *p = sl_packet(pkts[i]);
+
+		if (last == NULL || p->out_if != last->out_if || !sl_ip_equal(&p->next_hop, last->ip)) {
+			last = &b->keys[b->n];
+			b->keys[b->n++] = (struct sl_neighbour_key){&p->next_hop, p->out_if};
+		}
+		b->of[i] = (uint8_t)(b->n - 1);
+	}
+	sl_neighbour_lookup_burst(w->dp->neighbours, b->keys, b->states, b->macs, b->n);
+}
+
+/* Returns how many packets were disposed of: all, or those before one that older ones go before. */
+static unsigned
+neighbour_burst(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
+{
+	struct burst b;
+	unsigned i = 0;
+
+	b.out = NULL;
+	b.out_id = SL_IF_NONE;
+	b.n_frames = 0;
+	find_neighbours(w, &b, pkts, n);
+	while (i < n && likely(dispose(w, &b, i, pkts[i])))
+		i++;
+	sl_worker_enqueue_bulk(w, SL_STAGE_TX, b.frames, b.n_frames);
+	return i;
+}
+
 void
 sl_stage_neighbour(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 {
-	struct burst b;
-
 	/* No earlier stage has anything left, so all that was on its way from SEAL is among these packets. */
 	w->paths->detour = false;
 	for (unsigned done = 0; done < n; done += SL_BURST) {
 		unsigned part = RTE_MIN(n - done, (unsigned)SL_BURST);
+		unsigned sent = neighbour_burst(w, pkts + done, part);
 
-		for (unsigned i = 0; i < part; i++)
-			b.keys[i] = (struct sl_neighbour_key){
-				&sl_packet(pkts[done + i])->next_hop, sl_packet(pkts[done + i])->out_if};
-		sl_neighbour_lookup_burst(w->dp->neighbours, b.keys, b.states, b.macs, part);
-		for (unsigned i = 0; i < part; i++) {
-			if (likely(dispose(w, &b, i, pkts[done + i])))
-				continue;
-			w->paths->detour = true; /* some may be among the rest */
-			for (unsigned k = done + i; k < n; k++)
-				sl_worker_enqueue(w, SL_STAGE_NEIGHBOUR, pkts[k]);
-			return;
-		}
+		if (likely(sent == part))
+			continue;
+		w->paths->detour = true; /* some may be among the rest */
+		sl_worker_enqueue_bulk(w, SL_STAGE_NEIGHBOUR, pkts + done + sent, n - done - sent);
+		return;
 	}
 }

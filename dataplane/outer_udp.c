@@ -16,6 +16,8 @@
 #include "dataplane/ip.h"
 #include "dataplane/worker.h"
 
+#define IP4_LENGTH 2 /* offset in an IPv4 header */
+
 /* The stage a message of len bytes goes to (protocol.md 1), or SL_STAGE_COUNT where it is none. */
 static enum sl_stage
 stage_of(const uint8_t *msg, uint32_t len)
@@ -49,11 +51,27 @@ checksum_right(const struct sl_if *ifp, const struct rte_mbuf *m, const struct s
 		return true;
 	if (ifp->rx_csum && verdict == RTE_MBUF_F_RX_L4_CKSUM_BAD)
 		return false;
-	return sl_udp_checksum(m, info, m->l3_len, udp_len) == 0;
+	return sl_csum_fold(sl_csum_add(
+		       sl_csum_pseudo(info->family, info->src, info->dst, IPPROTO_UDP, udp_len), udp, udp_len)) == 0;
+}
+
+/* What has to be known of the IP header. That of plain IPv4 was checked by ip-input; others are parsed once more. */
+static inline bool
+outer_header(const struct rte_mbuf *m, struct sl_ip_info *info)
+{
+	const uint8_t *h = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	if (unlikely(m->data_len < SL_IP4_HDR_MIN || h[0] != RTE_IPV4_VHL_DEF))
+		return sl_ip_hdr_parse_mbuf(m, info) == SL_IP_OK;
+	info->family = SL_AF_INET;
+	info->total_len = (uint32_t)h[IP4_LENGTH] << 8 | h[IP4_LENGTH + 1];
+	info->src = h + offsetof(struct rte_ipv4_hdr, src_addr);
+	info->dst = h + offsetof(struct rte_ipv4_hdr, dst_addr);
+	return info->total_len <= m->data_len;
 }
 
 /* Checks m and strips its outer headers. SL_DROP_COUNT and *next set, or the reason for which it is dropped. */
-static enum sl_drop
+static inline enum sl_drop
 accept_message(const struct sl_if *ifp, struct rte_mbuf *m, enum sl_stage *next)
 {
 	struct sl_packet *p = sl_packet(m);
@@ -61,7 +79,7 @@ accept_message(const struct sl_if *ifp, struct rte_mbuf *m, enum sl_stage *next)
 	struct sl_ip_info info;
 	uint32_t udp_len;
 
-	if (unlikely(sl_ip_hdr_parse_mbuf(m, &info) != SL_IP_OK || m->l3_len + sizeof(*udp) > info.total_len))
+	if (unlikely(!outer_header(m, &info) || m->l3_len + sizeof(*udp) > info.total_len))
 		return SL_DROP_BAD_UDP_LENGTH;
 	if (unlikely(p->flags & SL_PKT_DECAPPED)) {
 		if (p->nesting >= SL_NESTING_MAX)
@@ -84,29 +102,46 @@ accept_message(const struct sl_if *ifp, struct rte_mbuf *m, enum sl_stage *next)
 	return SL_DROP_COUNT;
 }
 
+static uint8_t
+input_one(struct sl_worker *w, const struct sl_if *ifp, struct rte_mbuf **at)
+{
+	enum sl_stage next = SL_STAGE_COUNT;
+	struct rte_mbuf *m = *at;
+	enum sl_drop reason;
+
+	if (unlikely(ifp == NULL))
+		return SL_EXIT_DROP(INTERFACE_DOWN);
+	/* Before the headers are stripped: a copy takes along what lies in the packet, not what lies before it. */
+	if (unlikely(m->nb_segs > 1)) {
+		m = sl_packet_linearize(m, w->dp->jumbo);
+		if (m == NULL)
+			return SL_EXIT_DROP(NO_BUFFER);
+		*at = m;
+	}
+	reason = accept_message(ifp, m, &next);
+	return (uint8_t)(likely(reason == SL_DROP_COUNT) ? (unsigned)next : SL_STAGE_COUNT + (unsigned)reason);
+}
+
+static void
+input_burst(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
+{
+	const struct sl_if *ifp = NULL;
+	uint16_t in_if = SL_IF_NONE;
+	uint8_t next[SL_BURST];
+
+	for (unsigned i = 0; i < n; i++) {
+		if (sl_packet(pkts[i])->in_if != in_if) {
+			in_if = sl_packet(pkts[i])->in_if;
+			ifp = sl_dataplane_if(w->dp, in_if);
+		}
+		next[i] = input_one(w, ifp, &pkts[i]);
+	}
+	sl_worker_dispatch(w, pkts, next, n);
+}
+
 void
 sl_stage_outer_udp(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		const struct sl_if *ifp = sl_dataplane_if(w->dp, sl_packet(pkts[i])->in_if);
-		enum sl_stage next = SL_STAGE_COUNT;
-		struct rte_mbuf *m = pkts[i];
-		enum sl_drop reason;
-
-		if (unlikely(ifp == NULL)) {
-			sl_worker_drop(w, m, SL_DROP_INTERFACE_DOWN);
-			continue;
-		}
-		/* Before the headers are stripped: a copy takes along what lies in the packet, not what lies before it. */
-		m = sl_packet_linearize(m, w->dp->jumbo);
-		if (unlikely(m == NULL)) {
-			sl_worker_drop(w, pkts[i], SL_DROP_NO_BUFFER);
-			continue;
-		}
-		reason = accept_message(ifp, m, &next);
-		if (likely(reason == SL_DROP_COUNT))
-			sl_worker_enqueue(w, next, m);
-		else
-			sl_worker_drop(w, m, reason);
-	}
+	for (unsigned done = 0; done < n; done += SL_BURST)
+		input_burst(w, pkts + done, RTE_MIN(n - done, (unsigned)SL_BURST));
 }

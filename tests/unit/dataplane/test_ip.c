@@ -188,21 +188,6 @@ fill(uint8_t *p, size_t n, uint32_t seed)
 	}
 }
 
-Test(ip, sums_of_any_length_and_alignment)
-{
-	static uint8_t buf[2100];
-
-	fill(buf, sizeof(buf), 1);
-	for (size_t len = 0; len <= 2048; len += len < 200 ? 1 : 37)
-		for (size_t off = 0; off < 4; off++)
-			cr_assert_eq(sl_csum_fold(sl_csum_add(0, buf + off, len)), (uint16_t)~rte_raw_cksum(buf + off, len),
-				"%zu bytes at %zu", len, off);
-	memset(buf, 0xff, sizeof(buf));
-	cr_expect_eq(sl_csum_fold(sl_csum_add(0, buf, 2048)), (uint16_t)~rte_raw_cksum(buf, 2048));
-	memset(buf, 0, sizeof(buf));
-	cr_expect_eq(sl_csum_fold(sl_csum_add(0, buf, 2048)), 0xffff);
-}
-
 Test(ip, udp_checksum_over_chains)
 {
 	const struct rig_flow *flows[] = {&v4, &v6};
