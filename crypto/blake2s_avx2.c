@@ -9,16 +9,21 @@ typedef __m256i vec;
 #define vec_xor(a, b) _mm256_xor_si256(a, b)
 #define vec_set(word) _mm256_set1_epi32((int)(word))
 
-/* Whole bytes are moved by a shuffle. The counts are constants, so the branches are gone. */
-static inline __attribute__((always_inline)) vec vec_rotate_right(vec a, int count)
+#define vec_rotate(a, count) _mm256_or_si256(_mm256_srli_epi32(a, count), _mm256_slli_epi32(a, 32 - (count)))
+#define vec_rotate_12(a)     vec_rotate(a, 12)
+#define vec_rotate_7(a)      vec_rotate(a, 7)
+
+/* Whole bytes are moved by a shuffle. */
+static inline __attribute__((always_inline)) vec vec_rotate_16(vec a)
 {
-	if (count == 16)
-		return _mm256_shuffle_epi8(a, _mm256_set_epi8(13, 12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2, 13,
-		                                      12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2));
-	if (count == 8)
-		return _mm256_shuffle_epi8(a, _mm256_set_epi8(12, 15, 14, 13, 8, 11, 10, 9, 4, 7, 6, 5, 0, 3, 2, 1, 12,
-		                                      15, 14, 13, 8, 11, 10, 9, 4, 7, 6, 5, 0, 3, 2, 1));
-	return _mm256_or_si256(_mm256_srli_epi32(a, count), _mm256_slli_epi32(a, 32 - count));
+	return _mm256_shuffle_epi8(
+	        a, _mm256_broadcastsi128_si256(_mm_set_epi8(13, 12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2)));
+}
+
+static inline __attribute__((always_inline)) vec vec_rotate_8(vec a)
+{
+	return _mm256_shuffle_epi8(
+	        a, _mm256_broadcastsi128_si256(_mm_set_epi8(12, 15, 14, 13, 8, 11, 10, 9, 4, 7, 6, 5, 0, 3, 2, 1)));
 }
 
 #include "crypto/blake2s_rounds.h"

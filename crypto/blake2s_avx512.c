@@ -6,10 +6,13 @@
 
 typedef __m512i vec;
 
-#define vec_add(a, b)              _mm512_add_epi32(a, b)
-#define vec_xor(a, b)              _mm512_xor_si512(a, b)
-#define vec_set(word)              _mm512_set1_epi32((int)(word))
-#define vec_rotate_right(a, count) _mm512_rol_epi32(a, 32 - (count))
+#define vec_add(a, b)    _mm512_add_epi32(a, b)
+#define vec_xor(a, b)    _mm512_xor_si512(a, b)
+#define vec_set(word)    _mm512_set1_epi32((int)(word))
+#define vec_rotate_16(a) _mm512_rol_epi32(a, 32 - 16)
+#define vec_rotate_12(a) _mm512_rol_epi32(a, 32 - 12)
+#define vec_rotate_8(a)  _mm512_rol_epi32(a, 32 - 8)
+#define vec_rotate_7(a)  _mm512_rol_epi32(a, 32 - 7)
 
 #include "crypto/blake2s_rounds.h"
 

@@ -1,6 +1,7 @@
 /*
  * The ten rounds of BLAKE2s over vectors of lanes (RFC 7693, sections 2.6 to 3.2), for the kernels alone. Before it is
- * included they define the type vec, and vec_add, vec_xor, vec_set and vec_rotate_right by constant counts.
+ * included they define the type vec, and vec_add, vec_xor, vec_set, and the rotations to the right vec_rotate_16, _12,
+ * _8 and _7.
  */
 #pragma once
 
@@ -28,26 +29,34 @@ static const uint8_t blake2s_sigma[BLAKE2S_ROUNDS][BLAKE2S_WORDS] = {
 
 #define BLAKE2S_INLINE static inline __attribute__((always_inline))
 
-BLAKE2S_INLINE void blake2s_half(vec *a, vec *b, vec *c, vec *d, vec word, int by_d, int by_b)
+/* The halves of the mixing function G. */
+BLAKE2S_INLINE void blake2s_first_half(vec *a, vec *b, vec *c, vec *d, vec word)
 {
 	*a = vec_add(vec_add(*a, *b), word);
-	*d = vec_rotate_right(vec_xor(*d, *a), by_d);
+	*d = vec_rotate_16(vec_xor(*d, *a));
 	*c = vec_add(*c, *d);
-	*b = vec_rotate_right(vec_xor(*b, *c), by_b);
+	*b = vec_rotate_12(vec_xor(*b, *c));
 }
 
-/* Four mixing functions beside each other, half by half so that their chains overlap: columns or diagonals. */
-BLAKE2S_INLINE void blake2s_quarter(
-        vec v[BLAKE2S_WORDS], const vec m[BLAKE2S_WORDS], const uint8_t *sigma, int diagonal)
+BLAKE2S_INLINE void blake2s_second_half(vec *a, vec *b, vec *c, vec *d, vec word)
+{
+	*a = vec_add(vec_add(*a, *b), word);
+	*d = vec_rotate_8(vec_xor(*d, *a));
+	*c = vec_add(*c, *d);
+	*b = vec_rotate_7(vec_xor(*b, *c));
+}
+
+/* Four of them beside each other, half by half so that their chains overlap: columns, or diagonals. */
+BLAKE2S_INLINE void blake2s_four(vec v[BLAKE2S_WORDS], const vec m[BLAKE2S_WORDS], const uint8_t *sigma, int diagonal)
 {
 #pragma GCC unroll 4
 	for (int i = 0; i < 4; i++)
-		blake2s_half(&v[i], &v[4 + (i + diagonal) % 4], &v[8 + (i + 2 * diagonal) % 4],
-		        &v[12 + (i + 3 * diagonal) % 4], m[sigma[2 * i]], 16, 12);
+		blake2s_first_half(&v[i], &v[4 + (i + diagonal) % 4], &v[8 + (i + 2 * diagonal) % 4],
+		        &v[12 + (i + 3 * diagonal) % 4], m[sigma[2 * i]]);
 #pragma GCC unroll 4
 	for (int i = 0; i < 4; i++)
-		blake2s_half(&v[i], &v[4 + (i + diagonal) % 4], &v[8 + (i + 2 * diagonal) % 4],
-		        &v[12 + (i + 3 * diagonal) % 4], m[sigma[2 * i + 1]], 8, 7);
+		blake2s_second_half(&v[i], &v[4 + (i + diagonal) % 4], &v[8 + (i + 2 * diagonal) % 4],
+		        &v[12 + (i + 3 * diagonal) % 4], m[sigma[2 * i + 1]]);
 }
 
 /* Mixes the message words into the chaining values. */
@@ -65,8 +74,8 @@ BLAKE2S_INLINE void blake2s_mix(vec h[8], const vec m[BLAKE2S_WORDS], uint64_t c
 	v[14] = vec_set(last ? ~blake2s_iv[6] : blake2s_iv[6]);
 #pragma GCC unroll 10
 	for (int r = 0; r < BLAKE2S_ROUNDS; r++) {
-		blake2s_quarter(v, m, blake2s_sigma[r], 0);
-		blake2s_quarter(v, m, blake2s_sigma[r] + 8, 1);
+		blake2s_four(v, m, blake2s_sigma[r], 0);
+		blake2s_four(v, m, blake2s_sigma[r] + 8, 1);
 	}
 #pragma GCC unroll 8
 	for (int i = 0; i < 8; i++)
