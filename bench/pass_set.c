@@ -178,16 +178,22 @@ pass_set_peer(const struct pass_set *s, uint32_t i)
 struct pass_set *
 pass_set_create(uint32_t peers, uint32_t most, bool offload, bool zipf)
 {
+	return pass_set_create_workers("pass", 1, peers, most, offload, zipf);
+}
+
+struct pass_set *
+pass_set_create_workers(const char *name, uint16_t workers, uint32_t peers, uint32_t most, bool offload, bool zipf)
+{
 	struct pass_set *s = calloc(1, sizeof(*s));
 	struct sl_dataplane_config cfg = {
-		.name = "pass",
+		.name = name,
 		.pool_size = rte_align32pow2(most + 1024) - 1,
 		.frame_len = FRAME_MAX,
 		.jumbo_size = 15,
 		.peers = peers,
 		.sessions = rte_align32pow2(RTE_MAX(peers, 64u)),
 		.neighbours = 16,
-		.workers = 1,
+		.workers = workers,
 		.socket = SOCKET_ID_ANY,
 		.random = {8, 7, 6, 5, 4, 3, 2, 1},
 	};
@@ -200,9 +206,15 @@ pass_set_create(uint32_t peers, uint32_t most, bool offload, bool zipf)
 	s->sessions = calloc(peers, sizeof(*s->sessions));
 	s->out = calloc(most, sizeof(struct rte_mbuf *));
 	s->aead = sl_aead_create(SL_SIMD_AUTO);
-	if (sl_dataplane_create(&s->dp, &cfg) != 0 || sl_worker_create(s->dp, 0, &wc) != 0 || !s->aead) {
+	if (sl_dataplane_create(&s->dp, &cfg) != 0 || !s->aead) {
 		fprintf(stderr, "pass: the dataplane could not be created\n");
 		return NULL;
+	}
+	for (uint16_t i = 0; i < workers; i++) {
+		if (sl_worker_create(s->dp, i, &wc) != 0) {
+			fprintf(stderr, "pass: a worker could not be created\n");
+			return NULL;
+		}
 	}
 	s->w = s->dp->workers[0];
 	add_if(s, PASS_WAN, SL_IF_PORT, PORT_MTU, GATEWAY + 9, 24, offload);

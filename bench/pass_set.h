@@ -33,6 +33,9 @@ struct pass_set {
  * traffic in proportion to 1/k, spread over the addresses, else they take turns.
  */
 struct pass_set *pass_set_create(uint32_t peers, uint32_t most, bool offload, bool zipf);
+/* The same with more workers, of which `w` is the first; name: unique within the process. */
+struct pass_set *pass_set_create_workers(const char *name, uint16_t workers, uint32_t peers, uint32_t most, bool offload,
+	bool zipf);
 void pass_set_destroy(struct pass_set *s);
 
 /* The peer of the i-th frame. */

@@ -2,7 +2,7 @@
  * Stages "order" and "help", which have no vectors: their packets lie in the order ring.
  *
  * order: takes back what is done, in order, as long as decap has room.
- *   Exits: decap (authentic, with the verdict on the plaintext). Drops: bad-tag
+ *   Exits: decap (authentic, with the verdict on the plaintext). Drops: bad-tag, bad-udp-checksum
  * help: the payload work of one batch, of this worker or of another one. Runs when nothing else is to be done in a pass.
  */
 #include "dataplane/order.h"
@@ -31,6 +31,10 @@
 #define RESERVE_MAX  16
 
 #define POOL_SHARE 4 /* all rings together hold at most 1/4 of the packets */
+
+#define FETCH_AHEAD 6    /* messages … */
+#define FETCH_MAX   1536 /* … and bytes of each */
+#define INNER_HDRS  40   /* bytes of a plaintext that later stages look at */
 
 static_assert(SL_ORDER_BATCH <= 32, "a mask of 32 bits");
 static_assert(SL_BURST <= 2 * SL_ORDER_BATCH, "a burst is one batch or two");
@@ -74,15 +78,38 @@ sl_order_destroy(struct sl_order *o)
 
 /* --- payload work --- */
 
+/* The outer UDP checksum, where outer-udp has left it to us. */
+static bool
+sum_right(const struct sl_order_batch *b, unsigned i)
+{
+	const uint8_t *udp = b->data[i] - sizeof(struct sl_msg_data) - sizeof(struct rte_udp_hdr);
+
+	return b->udp_sum[i] == 0 ||
+	       sl_csum_fold(sl_csum_add(b->udp_sum[i], udp, sizeof(struct rte_udp_hdr) + SL_DATA_OVERHEAD + b->len[i])) == 0;
+}
+
+/* A message that is read soon. Nobody has touched it on this core: its lines, and the page they lie in, are far. */
+static inline void
+fetch(const struct sl_order_batch *b, unsigned i)
+{
+	if (i >= b->n)
+		return;
+	for (unsigned at = 0; at < RTE_MIN(b->len[i], (uint16_t)FETCH_MAX); at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(b->data[i] + at);
+}
+
 static void
 make_jobs(const struct sl_order_batch *b, struct sl_aead_job *jobs, struct sl_inner *in)
 {
+	for (unsigned i = 0; i < FETCH_AHEAD; i++)
+		fetch(b, i);
 	for (unsigned run = 0, i = 0; run < b->n_runs; run++) {
 		const struct sl_session *s = b->sessions[run];
 
 		for (; i < b->ends[run]; i++) {
 			uint8_t *data = b->data[i];
 
+			fetch(b, i + FETCH_AHEAD);
 			jobs[i] = (struct sl_aead_job){
 				.key = s->recv_key,
 				.counter = sl_load_le64(data - sizeof(uint64_t)),
@@ -97,6 +124,7 @@ make_jobs(const struct sl_order_batch *b, struct sl_aead_job *jobs, struct sl_in
 				.len = b->len[i],
 				.wg_if = s->wg_if,
 				.congested = b->congested >> i & 1,
+				.verdict = sum_right(b, i) ? SL_INNER_UNSEEN : SL_INNER_DROP + SL_DROP_BAD_UDP_CHECKSUM,
 			};
 		}
 	}
@@ -112,7 +140,7 @@ work(struct sl_worker *w, struct sl_order_batch *b, uint16_t owner)
 	make_jobs(b, jobs, in);
 	if (sl_aead_open_batch(w->aead, jobs, b->n) < b->n)
 		for (unsigned i = 0; i < b->n; i++)
-			if (!jobs[i].ok)
+			if (!jobs[i].ok && in[i].verdict == SL_INNER_UNSEEN)
 				in[i].verdict = SL_INNER_DROP + SL_DROP_BAD_TAG;
 	sl_inner_check(w->dp, in, b->n);
 	for (unsigned i = 0; i < b->n; i++) {
@@ -143,6 +171,7 @@ fill(struct sl_order_batch *b, struct rte_mbuf **pkts, const struct sl_aead_job 
 		b->congested |= (uint32_t)sl_inner_congested(outer) << i;
 		b->data[i] = jobs[i].dst;
 		b->len[i] = (uint16_t)jobs[i].len;
+		b->udp_sum[i] = p->udp_sum;
 		b->pkts[i] = pkts[i];
 	}
 }
@@ -186,6 +215,13 @@ sl_order_append(struct sl_worker *w, struct rte_mbuf **pkts, const struct sl_aea
 
 /* --- the owner takes back --- */
 
+/* Whether a message is not authentic, or was not taken for one. */
+static inline bool
+was_refused(uint8_t verdict)
+{
+	return verdict == SL_INNER_DROP + SL_DROP_BAD_TAG || verdict == SL_INNER_DROP + SL_DROP_BAD_UDP_CHECKSUM;
+}
+
 /* An authentic one as the open stage would hand it on, with what was found in it. */
 static inline void
 hand_on(struct sl_worker *w, struct rte_mbuf *m, uint8_t verdict, uint16_t total)
@@ -202,13 +238,15 @@ hand_on(struct sl_worker *w, struct rte_mbuf *m, uint8_t verdict, uint16_t total
 static void
 take_back(struct sl_worker *w, struct sl_order_batch *b)
 {
+	/* The inner header, which stages write to, comes from the cache of another worker. */
 	for (unsigned i = 0; i < b->n; i++) {
-		rte_prefetch0(b->data[i]);
 		rte_prefetch0(b->pkts[i]);
+		__builtin_prefetch(b->data[i], 1);
+		__builtin_prefetch(b->data[i] + INNER_HDRS, 1);
 	}
 	for (unsigned i = 0; i < b->n; i++) {
-		if (unlikely(b->verdict[i] == SL_INNER_DROP + SL_DROP_BAD_TAG))
-			sl_worker_drop(w, b->pkts[i], SL_DROP_BAD_TAG);
+		if (unlikely(was_refused(b->verdict[i])))
+			sl_worker_drop(w, b->pkts[i], (enum sl_drop)(b->verdict[i] - SL_INNER_DROP));
 		else
 			hand_on(w, b->pkts[i], b->verdict[i], b->total[i]);
 	}

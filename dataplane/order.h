@@ -3,8 +3,8 @@
  * so one worker owns the order of what it receives there. While it is the
  * bottleneck and another worker has time, it does not open messages itself:
  * it puts batches of at most SL_ORDER_BATCH of them into its order ring, idle
- * workers take batches and do all payload work (open, judge the plaintext),
- * and the owner takes them back in the order in which they came: replay
+ * workers take batches and do all payload work (outer UDP checksum, open, judge
+ * the plaintext), and the owner takes them back in the order in which they came: replay
  * window, counters, endpoint, key confirmation, and the rest of the way.
  *
  * The owner works on batches too, the oldest first, but leaves some for its
@@ -37,6 +37,7 @@ struct sl_order_batch {
 	alignas(64) struct sl_session *sessions[SL_ORDER_BATCH]; /* per run; held */
 	uint8_t *data[SL_ORDER_BATCH];                           /* ciphertext, the message's header before it */
 	uint16_t len[SL_ORDER_BATCH];                            /* of the plaintext */
+	uint16_t udp_sum[SL_ORDER_BATCH];                        /* 0, or of the pseudo-header: the checksum is to be checked */
 	/* Filled by who claimed it. */
 	alignas(64) uint16_t total[SL_ORDER_BATCH]; /* length without padding */
 	uint8_t verdict[SL_ORDER_BATCH];            /* enum sl_inner_verdict */

@@ -14,6 +14,7 @@
 
 #include "crypto/bytes.h"
 #include "dataplane/ip.h"
+#include "dataplane/order.h"
 #include "dataplane/worker.h"
 
 #define IP4_LENGTH 2 /* offset in an IPv4 header */
@@ -38,10 +39,23 @@ stage_of(const uint8_t *msg, uint32_t len)
 	}
 }
 
-/* The UDP checksum by the port's verdict, where the port gives one, else computed (protocol.md 3). */
+/*
+ * Leaves the checksum to the worker that will open the message, who reads all of it anyway: one that hands messages out
+ * would only have it in the wrong cache (dataplane/order.h).
+ */
 static bool
-checksum_right(const struct sl_if *ifp, const struct rte_mbuf *m, const struct sl_ip_info *info,
-	const struct rte_udp_hdr *udp, uint32_t udp_len)
+check_later(struct rte_mbuf *m, const struct sl_ip_info *info, const struct rte_udp_hdr *udp, uint32_t udp_len)
+{
+	if (stage_of((const uint8_t *)(udp + 1), udp_len - (uint32_t)sizeof(*udp)) != SL_STAGE_OPEN)
+		return false;
+	sl_packet(m)->udp_sum = (uint16_t)~sl_csum_fold(sl_csum_pseudo(info->family, info->src, info->dst, IPPROTO_UDP, udp_len));
+	return true;
+}
+
+/* The UDP checksum by the port's verdict, where the port gives one, else computed, maybe later (protocol.md 3). */
+static bool
+checksum_right(const struct sl_if *ifp, struct rte_mbuf *m, const struct sl_ip_info *info,
+	const struct rte_udp_hdr *udp, uint32_t udp_len, bool later)
 {
 	uint64_t verdict = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
 
@@ -51,6 +65,8 @@ checksum_right(const struct sl_if *ifp, const struct rte_mbuf *m, const struct s
 		return true;
 	if (ifp->rx_csum && verdict == RTE_MBUF_F_RX_L4_CKSUM_BAD)
 		return false;
+	if (later && check_later(m, info, udp, udp_len))
+		return true;
 	return sl_csum_fold(sl_csum_add(
 		       sl_csum_pseudo(info->family, info->src, info->dst, IPPROTO_UDP, udp_len), udp, udp_len)) == 0;
 }
@@ -72,7 +88,7 @@ outer_header(const struct rte_mbuf *m, struct sl_ip_info *info)
 
 /* Checks m and strips its outer headers. SL_DROP_COUNT and *next set, or the reason for which it is dropped. */
 static inline enum sl_drop
-accept_message(const struct sl_if *ifp, struct rte_mbuf *m, enum sl_stage *next)
+accept_message(const struct sl_if *ifp, struct rte_mbuf *m, bool later, enum sl_stage *next)
 {
 	struct sl_packet *p = sl_packet(m);
 	const struct rte_udp_hdr *udp;
@@ -90,7 +106,7 @@ accept_message(const struct sl_if *ifp, struct rte_mbuf *m, enum sl_stage *next)
 	udp_len = rte_be_to_cpu_16(udp->dgram_len);
 	if (unlikely(udp_len < sizeof(*udp) || udp_len > info.total_len - m->l3_len))
 		return SL_DROP_BAD_UDP_LENGTH;
-	if (unlikely(!checksum_right(ifp, m, &info, udp, udp_len)))
+	if (unlikely(!checksum_right(ifp, m, &info, udp, udp_len, later)))
 		return SL_DROP_BAD_UDP_CHECKSUM;
 	*next = stage_of((const uint8_t *)(udp + 1), udp_len - (uint32_t)sizeof(*udp));
 	if (unlikely(*next == SL_STAGE_COUNT))
@@ -118,7 +134,7 @@ input_one(struct sl_worker *w, const struct sl_if *ifp, struct rte_mbuf **at)
 			return SL_EXIT_DROP(NO_BUFFER);
 		*at = m;
 	}
-	reason = accept_message(ifp, m, &next);
+	reason = accept_message(ifp, m, w->order->on, &next);
 	return (uint8_t)(likely(reason == SL_DROP_COUNT) ? (unsigned)next : SL_STAGE_COUNT + (unsigned)reason);
 }
 

@@ -71,7 +71,10 @@ struct sl_packet {
 	uint8_t resolved; /* 1: next_mac is known */
 	uint32_t icmp_mtu;
 	uint16_t path;              /* between encap and seal: index of the way its outer packet takes */
-	uint16_t inner_len;         /* of a plaintext judged before decap: without padding */
+	union {
+		uint16_t udp_sum;   /* until it is opened: of the pseudo-header, where the outer UDP checksum is still to be checked */
+		uint16_t inner_len; /* afterwards, of a plaintext judged before decap: without padding */
+	};
 	uint8_t verdict;            /* enum sl_inner_verdict of such a plaintext */
 	struct rte_ether_addr next_mac;
 	uint64_t counter;           /* of the data message */
