@@ -21,117 +21,72 @@ static uint32_t rows_of(uint32_t len)
 	return 1 + (len + SL_AVX512_ROW - 1) / SL_AVX512_ROW;
 }
 
-/* What remains to be put into passes. */
-struct cursor {
-	struct sl_aead_job *const *jobs;
-	unsigned int n;
-	unsigned int keys;    /* messages whose block 0 has been handed out */
-	unsigned int message; /* the message whose text is being handed out, */
-	uint32_t at;          /* and from which of its bytes on */
+/* How far the passes of a batch have come: of three, one is made up, one computed and one brought out at a time. */
+struct passes {
+	unsigned int left;                   /* passes to be computed */
+	struct sl_avx512_pass *now, *next;   /* the one to be computed next, and the one that is made up then */
+	const struct sl_avx512_pass *to_put; /* computed and not yet brought out, or NULL */
 };
 
-static inline void put_row(struct sl_avx512_pass *pass, unsigned int lane, unsigned int message, uint32_t block,
-        const uint8_t *src, uint8_t *dst, uint64_t mask)
+static inline void put_run(struct sl_avx512_run *run, const uint8_t *src, uint8_t *dst, uint32_t left,
+        unsigned int message, uint32_t block)
 {
-	pass->message[lane] = message;
-	pass->block[lane] = block;
-	pass->src[lane] = src;
-	pass->dst[lane] = dst;
-	pass->mask[lane] = mask;
+	*run = (struct sl_avx512_run){.src = src, .dst = dst, .left = left, .message = message, .block = block};
 }
 
-/* Puts rows of text into the lanes from that one on; returns the first lane left without. */
-static unsigned int put_text(struct sl_avx512_pass *pass, struct cursor *c, unsigned int lane)
+/* Lines up the rows of n messages, all blocks 0 before the text, and makes up the first pass. */
+static void begin_passes(struct sl_avx512 *s, struct passes *p, struct sl_aead_job *const *jobs, unsigned int n)
 {
-	while (lane < SL_AVX512_LANES && c->message < c->n) {
-		const struct sl_aead_job *job = c->jobs[c->message];
-		uint32_t left = job->len - c->at;
+	struct sl_avx512_run *text = s->run + n;
+	uint32_t rows = n;
 
-		if (left == 0) {
-			c->message++;
-			c->at = 0;
-			continue;
-		}
-		__builtin_prefetch(job->src + c->at);
-		if (left < SL_AVX512_ROW) {
-			put_row(pass, lane, c->message, 1 + c->at / SL_AVX512_ROW, job->src + c->at, job->dst + c->at,
-			        UINT64_MAX >> (SL_AVX512_ROW - left));
-			pass->whole = false;
-			c->at += left;
-		} else {
-			put_row(pass, lane, c->message, 1 + c->at / SL_AVX512_ROW, job->src + c->at, job->dst + c->at,
-			        UINT64_MAX);
-			c->at += SL_AVX512_ROW;
-		}
-		lane++;
+	for (unsigned int i = 0; i < n; i++) {
+		uint32_t len = jobs[i]->len;
+
+		put_run(&s->run[i], sl_avx512_zero, s->key[i], SL_AVX512_ROW, i, 0);
+		put_run(text, jobs[i]->src, jobs[i]->dst, len, i, 1);
+		text += len > 0;
+		rows += (len + SL_AVX512_ROW - 1) / SL_AVX512_ROW;
 	}
-	return lane;
+	put_run(text, sl_avx512_zero, s->kept[0], 0, 0, 0);
+	s->next_run = s->run;
+	p->left = (rows + SL_AVX512_LANES - 1) / SL_AVX512_LANES;
+	p->now = &s->pass[0];
+	p->next = &s->pass[1];
+	p->to_put = NULL;
+	p->now->whole = true;
+	for (unsigned int i = 0; i < SL_AVX512_LANES; i++)
+		sl_avx512_next_row(s, p->now, i);
 }
 
-/* Fills a pass with the next rows; false when there are none. *texts: the first lane that has text. */
-static bool next_pass(struct sl_avx512 *s, struct sl_avx512_pass *pass, struct cursor *c, unsigned int *texts)
+static void run_pass(struct sl_avx512 *s, struct passes *p)
 {
-	unsigned int lane = 0, used;
+	struct sl_avx512_pass *now = p->now;
 
-	pass->whole = true;
-	for (; lane < SL_AVX512_LANES && c->keys < c->n; lane++, c->keys++) {
-		if (c->jobs[c->keys]->len > 0)
-			__builtin_prefetch(c->jobs[c->keys]->src);
-		put_row(pass, lane, c->keys, 0, sl_avx512_zero, s->key[c->keys], UINT64_MAX);
-	}
-	*texts = lane;
-	used = put_text(pass, c, lane);
-	if (used == 0)
-		return false;
-	if (used < SL_AVX512_LANES)
-		pass->whole = false;
-	/* lanes without a row compute something and write nothing */
-	for (lane = used; lane < SL_AVX512_LANES; lane++)
-		put_row(pass, lane, 0, 0, sl_avx512_zero, s->kept[lane], 0);
-	return true;
+	sl_avx512_pass(s, now, p->to_put, p->next);
+	p->to_put = now;
+	p->now = p->next;
+	p->next = p->next == &s->pass[2] ? &s->pass[0] : p->next + 1;
+	p->left--;
 }
 
-/*
- * Passes are made up one ahead, so that their text is fetched into the cache meanwhile, and brought out one behind:
- * three are under way at a time.
- */
-static void run_passes(struct sl_avx512 *s, struct cursor *c)
+static void put_last(struct sl_avx512 *s, struct passes *p)
 {
-	struct sl_avx512_pass passes[3], *now = &passes[0], *next = &passes[1], *spare = &passes[2], *previous = NULL;
-	unsigned int texts;
-	bool more = next_pass(s, now, c, &texts);
-
-	while (more) {
-		more = next_pass(s, next, c, &texts);
-		sl_avx512_pass(s, now, previous);
-		previous = now;
-		now = next;
-		next = spare;
-		spare = previous;
-	}
-	if (previous != NULL)
-		sl_avx512_last_pass(s, previous);
+	if (p->to_put != NULL)
+		sl_avx512_last_pass(s, p->to_put);
+	p->to_put = NULL;
 }
 
-/* Makes the keys of Poly1305; rows of text that share their last pass are left in `kept`, their key stream in s. */
-static void run_key_passes(struct sl_avx512 *s, struct cursor *c, struct sl_avx512_pass *kept)
+/* Keeps the key stream of the text that is in a pass from that lane on; `kept` says where it belongs. */
+static void keep(struct sl_avx512 *s, struct sl_avx512_pass *pass, unsigned int text, struct sl_avx512_pass *kept)
 {
-	struct sl_avx512_pass passes[2], *now = &passes[0], *previous = NULL;
-	unsigned int texts;
-
-	while (c->keys < c->n && next_pass(s, now, c, &texts)) {
-		*kept = *now;
-		for (unsigned int i = texts; i < SL_AVX512_LANES; i++) {
-			now->src[i] = sl_avx512_zero;
-			now->dst[i] = s->kept[i];
-		}
-		for (unsigned int i = 0; i < texts; i++)
-			kept->mask[i] = 0;
-		sl_avx512_pass(s, now, previous);
-		previous = now;
-		now = &passes[now == &passes[0]];
+	*kept = *pass;
+	for (unsigned int i = text; i < SL_AVX512_LANES; i++) {
+		pass->src[i] = sl_avx512_zero;
+		pass->dst[i] = s->kept[i];
 	}
-	sl_avx512_last_pass(s, previous);
+	for (unsigned int i = 0; i < text; i++)
+		kept->mask[i] = 0;
 }
 
 /* Decrypts the rows that waited, and wipes their key stream. */
@@ -174,10 +129,10 @@ static void leave(struct sl_avx512 *s)
 
 static void seal_batch(struct sl_avx512 *s, struct sl_aead_job *const *jobs, unsigned int n)
 {
-	struct cursor c = {.jobs = jobs, .n = n};
 	const uint8_t *text[SL_AVX512_MESSAGES];
 	uint8_t *tag[SL_AVX512_MESSAGES];
 	uint32_t len[SL_AVX512_MESSAGES];
+	struct passes p;
 
 	for (unsigned int i = 0; i < n; i++) {
 		text[i] = jobs[i]->dst;
@@ -185,18 +140,22 @@ static void seal_batch(struct sl_avx512 *s, struct sl_aead_job *const *jobs, uns
 		len[i] = jobs[i]->len;
 	}
 	sl_avx512_columns(s, jobs, n);
-	run_passes(s, &c);
+	begin_passes(s, &p, jobs, n);
+	while (p.left > 0)
+		run_pass(s, &p);
+	put_last(s, &p);
 	sl_avx512_poly(s, text, len, tag, n);
 }
 
 static void open_batch(
         struct sl_avx512 *s, struct sl_aead_job *const *jobs, uint8_t (*tags)[SL_TAG_LEN], unsigned int n)
 {
-	struct cursor c = {.jobs = jobs, .n = n};
 	const uint8_t *text[SL_AVX512_MESSAGES];
 	uint8_t *tag[SL_AVX512_MESSAGES];
 	uint32_t len[SL_AVX512_MESSAGES];
 	struct sl_avx512_pass kept;
+	unsigned int keys = n;
+	struct passes p;
 
 	for (unsigned int i = 0; i < n; i++) {
 		text[i] = jobs[i]->src;
@@ -204,10 +163,17 @@ static void open_batch(
 		len[i] = jobs[i]->len;
 	}
 	sl_avx512_columns(s, jobs, n);
-	run_key_passes(s, &c, &kept);
+	begin_passes(s, &p, jobs, n);
+	for (; keys > SL_AVX512_LANES; keys -= SL_AVX512_LANES)
+		run_pass(s, &p);
+	keep(s, p.now, keys, &kept);
+	run_pass(s, &p);
+	put_last(s, &p);
 	sl_avx512_poly(s, text, len, tag, n);
 	use_kept(s, &kept);
-	run_passes(s, &c);
+	while (p.left > 0)
+		run_pass(s, &p);
+	put_last(s, &p);
 }
 
 static void seal_all(void *scratch, struct sl_aead_job *const *jobs, unsigned int n)
@@ -254,8 +220,8 @@ static void mac_all(void *scratch, struct sl_aead_job *const *jobs, const uint8_
  * and a call cost; ipsec-mb's AVX-512 by bytes of the message, of which long ones cost less each.
  */
 enum {
-	COST_PASS = 460,
-	COST_STEP = 65,
+	COST_PASS = 430,
+	COST_STEP = 60,
 	COST_GROUP = 130,
 	COST_CALL = 150,
 	COST_MB = 255,

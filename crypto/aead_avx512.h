@@ -59,6 +59,17 @@ struct sl_avx512_pass {
 	bool whole; /* no mask lacks a byte */
 };
 
+/* Rows of a message that are still to be put into passes, the next one first. */
+struct sl_avx512_run {
+	const uint8_t *src;
+	uint8_t *dst;
+	uint32_t left; /* bytes */
+	uint32_t message, block;
+};
+
+/* The keys' rows, the texts', and one that never ends and has no bytes, for lanes that are left over. */
+#define SL_AVX512_RUNS (2 * SL_AVX512_MESSAGES + 1)
+
 struct sl_avx512 {
 	/* column[w][i / 16] has word w of message i in lane i % 16 */
 	alignas(SL_AVX512_ROW) uint32_t column[SL_AVX512_COLUMNS][SL_AVX512_MESSAGES];
@@ -66,6 +77,9 @@ struct sl_avx512 {
 	alignas(SL_AVX512_ROW) uint8_t kept[SL_AVX512_LANES][SL_AVX512_ROW];   /* key stream that waits for Poly1305 */
 	__m512i stream[16]; /* of the last pass: word i of 16 blocks */
 	struct sl_avx512_group group[SL_AVX512_GROUPS];
+	/* not secret; here to keep the stack small */
+	struct sl_avx512_run run[SL_AVX512_RUNS], *next_run;
+	struct sl_avx512_pass pass[3];
 };
 
 /* 64 zero bytes, for lanes that have no text. */
@@ -74,11 +88,35 @@ extern const uint8_t sl_avx512_zero[SL_AVX512_ROW];
 /* Fills the columns of s from the keys and counters of n jobs, 1..SL_AVX512_MESSAGES. */
 void sl_avx512_columns(struct sl_avx512 *s, struct sl_aead_job *const *jobs, unsigned int n);
 
+/* Puts the next row of the runs of s into a lane, and asks for its text. No branch: lengths of traffic are not
+ * foreseen. */
+static inline __attribute__((always_inline)) void sl_avx512_next_row(
+        struct sl_avx512 *s, struct sl_avx512_pass *pass, unsigned int lane)
+{
+	struct sl_avx512_run *run = s->next_run;
+	uint32_t left = run->left;
+	uint32_t take = left < SL_AVX512_ROW ? left : SL_AVX512_ROW;
+
+	__builtin_prefetch(run->src);
+	pass->message[lane] = run->message;
+	pass->block[lane] = run->block;
+	pass->src[lane] = run->src;
+	pass->dst[lane] = run->dst;
+	pass->mask[lane] = take < SL_AVX512_ROW ? ~(UINT64_MAX << take) : UINT64_MAX;
+	pass->whole &= take == SL_AVX512_ROW;
+	run->src += take;
+	run->dst += take;
+	run->left = left - take;
+	run->block++;
+	s->next_run = run + (left - 1 < SL_AVX512_ROW);
+}
+
 /*
  * ChaCha20 (RFC 8439 section 2.3) of 16 blocks of the messages in the columns of s. Its key stream is left in s, to be
- * brought out during the next pass: `previous`, or NULL for the first.
+ * brought out during the next pass: `previous`, or NULL for the first. Makes up `next` from the runs meanwhile.
  */
-void sl_avx512_pass(struct sl_avx512 *s, const struct sl_avx512_pass *pass, const struct sl_avx512_pass *previous);
+void sl_avx512_pass(struct sl_avx512 *s, const struct sl_avx512_pass *pass, const struct sl_avx512_pass *previous,
+        struct sl_avx512_pass *next);
 
 /* Brings out what the last pass has left. */
 void sl_avx512_last_pass(struct sl_avx512 *s, const struct sl_avx512_pass *previous);

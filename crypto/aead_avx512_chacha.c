@@ -170,20 +170,34 @@ static inline __attribute__((always_inline)) void put_four(
 	put(pass, 12 + j, _mm512_shuffle_i32x4(b, d, ODD), whole);
 }
 
-/* All ten double rounds, among them the eight parts of bringing out the previous pass. */
-static inline __attribute__((always_inline)) void rounds(
-        __m512i x[16], __m512i stream[16], const struct sl_avx512_pass *previous, bool whole)
+/* Rows of the next pass that are made up in each of the first eight double rounds. */
+#define ROWS_AT_ONCE 2
+static_assert(ROWS_AT_ONCE * 8 == SL_AVX512_LANES, "all rows");
+
+static inline __attribute__((always_inline)) void make_rows(
+        struct sl_avx512 *s, struct sl_avx512_pass *next, unsigned int i)
+{
+#pragma GCC unroll 2
+	for (unsigned int j = 0; j < ROWS_AT_ONCE; j++)
+		sl_avx512_next_row(s, next, ROWS_AT_ONCE * i + j);
+}
+
+/* All ten double rounds, and among them the eight parts of bringing out the previous pass and making up the next. */
+static inline __attribute__((always_inline)) void rounds(__m512i x[16], struct sl_avx512 *s,
+        const struct sl_avx512_pass *previous, bool whole, struct sl_avx512_pass *next)
 {
 #pragma GCC unroll 1
 	for (unsigned int i = 0; i < 4; i++) {
 		QUARTER_ROUNDS(x, 0);
-		turn_words(&stream[4 * i]);
+		turn_words(&s->stream[4 * i]);
+		make_rows(s, next, i);
 		QUARTER_ROUNDS(x, 1);
 	}
 #pragma GCC unroll 1
 	for (unsigned int i = 0; i < 4; i++) {
 		QUARTER_ROUNDS(x, 0);
-		put_four(stream, previous, i, whole);
+		put_four(s->stream, previous, i, whole);
+		make_rows(s, next, 4 + i);
 		QUARTER_ROUNDS(x, 1);
 	}
 #pragma GCC unroll 1
@@ -193,24 +207,38 @@ static inline __attribute__((always_inline)) void rounds(
 	}
 }
 
-void sl_avx512_pass(struct sl_avx512 *s, const struct sl_avx512_pass *pass, const struct sl_avx512_pass *previous)
+/* The same of the first pass. */
+static inline __attribute__((always_inline)) void first_rounds(
+        __m512i x[16], struct sl_avx512 *s, struct sl_avx512_pass *next)
+{
+#pragma GCC unroll 1
+	for (unsigned int i = 0; i < 8; i++) {
+		QUARTER_ROUNDS(x, 0);
+		make_rows(s, next, i);
+		QUARTER_ROUNDS(x, 1);
+	}
+#pragma GCC unroll 1
+	for (unsigned int i = 0; i < DOUBLE_ROUNDS - 8; i++) {
+		QUARTER_ROUNDS(x, 0);
+		QUARTER_ROUNDS(x, 1);
+	}
+}
+
+void sl_avx512_pass(struct sl_avx512 *s, const struct sl_avx512_pass *pass, const struct sl_avx512_pass *previous,
+        struct sl_avx512_pass *next)
 {
 	__m512i x[16], first[16];
 
 	begin(first, s, pass);
 	for (unsigned int i = 0; i < 16; i++)
 		x[i] = first[i];
-	if (previous == NULL) {
-#pragma GCC unroll 1
-		for (unsigned int i = 0; i < DOUBLE_ROUNDS; i++) {
-			QUARTER_ROUNDS(x, 0);
-			QUARTER_ROUNDS(x, 1);
-		}
-	} else if (previous->whole) {
-		rounds(x, s->stream, previous, true);
-	} else {
-		rounds(x, s->stream, previous, false);
-	}
+	next->whole = true;
+	if (previous == NULL)
+		first_rounds(x, s, next);
+	else if (previous->whole)
+		rounds(x, s, previous, true, next);
+	else
+		rounds(x, s, previous, false, next);
 #pragma GCC unroll 16
 	for (unsigned int i = 0; i < 16; i++)
 		s->stream[i] = _mm512_add_epi32(x[i], first[i]);
