@@ -26,15 +26,32 @@ void sl_mac_keys_init(struct sl_mac_keys *keys, const uint8_t public_key[SL_KEY_
 	labelled_key(keys->cookie, SL_LABEL_COOKIE, public_key);
 }
 
+uint64_t sl_mac1_check_batch(const struct sl_blake2s_kernel *kernel, const struct sl_mac_keys *own,
+        const uint8_t *const *msgs, size_t len, unsigned int n)
+{
+	uint8_t macs[SL_MAC1_BATCH][SL_MAC_LEN];
+	const uint8_t *keys[SL_MAC1_BATCH] = {NULL};
+	uint8_t *outs[SL_MAC1_BATCH] = {NULL};
+	uint64_t right = 0;
+
+	assert(n <= SL_MAC1_BATCH);
+	if (len < SL_MACS_LEN)
+		return 0;
+	for (unsigned int i = 0; i < n; i++) {
+		keys[i] = own->mac1;
+		outs[i] = macs[i];
+	}
+	sl_blake2s_batch(kernel, outs, SL_MAC_LEN, keys, sizeof(own->mac1), msgs, len - SL_MACS_LEN, n);
+	for (unsigned int i = 0; i < n; i++)
+		right |= (uint64_t)sl_equal(macs[i], msgs[i] + len - SL_MACS_LEN, SL_MAC_LEN) << i;
+	return right;
+}
+
 bool sl_mac1_check(const struct sl_mac_keys *own, const void *msg, size_t len)
 {
 	const uint8_t *m = msg;
-	uint8_t mac[SL_MAC_LEN];
 
-	if (len < SL_MACS_LEN)
-		return false;
-	sl_blake2s_mac128(mac, own->mac1, sizeof(own->mac1), m, len - SL_MACS_LEN);
-	return sl_equal(mac, m + len - SL_MACS_LEN, SL_MAC_LEN);
+	return sl_mac1_check_batch(NULL, own, &m, len, 1) != 0;
 }
 
 bool sl_mac2_check(const uint8_t cookie[SL_COOKIE_LEN], const void *msg, size_t len)

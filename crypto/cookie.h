@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "crypto/attrs.h"
+#include "crypto/blake2s_batch.h"
 #include "crypto/protocol.h"
 #include "crypto/random.h"
 
@@ -26,6 +27,16 @@ void sl_mac_keys_init(struct sl_mac_keys *keys, const uint8_t public_key[SL_KEY_
  * SL_MACS_LEN; shorter is false.
  */
 SL_MUST_CHECK bool sl_mac1_check(const struct sl_mac_keys *own, const void *msg, size_t len);
+
+/* Messages that are checked together at most. */
+#define SL_MAC1_BATCH 64
+
+/*
+ * The same for n messages of len bytes each, up to SL_MAC1_BATCH, in the lanes of the kernel (sl_blake2s_kernel_of;
+ * NULL: one by one): bit i is set where mac1 of msgs[i] is right.
+ */
+SL_MUST_CHECK uint64_t sl_mac1_check_batch(const struct sl_blake2s_kernel *kernel, const struct sl_mac_keys *own,
+        const uint8_t *const *msgs, size_t len, unsigned int n);
 
 /* The same for mac2 and the cookie that its source should hold. */
 SL_MUST_CHECK bool sl_mac2_check(const uint8_t cookie[SL_COOKIE_LEN], const void *msg, size_t len);

@@ -6,28 +6,16 @@
  *   -> e, es, s, ss, {timestamp}
  *   <- e, ee, se, psk, {}
  *
- * Each message is one call of the pattern (crypto/ikpsk2.c, where the tokens are) on a copy of the state, kept only on
- * success.
+ * Each message is one call of the pattern (crypto/ikpsk2.c, where the tokens are), made in crypto/noise_batch.c: one
+ * handshake is a batch of one.
  */
 #include "crypto/noise.h"
 
 #include <string.h>
 
+#include "crypto/noise_batch.h"
 #include "crypto/wipe.h"
 #include "crypto/x25519.h"
-
-/* The pattern writes and reads these runs of fields as one. */
-static_assert(offsetof(struct sl_msg_initiation, mac1) - offsetof(struct sl_msg_initiation, ephemeral) ==
-                      SL_IKPSK2_MSG1_LEN(SL_TAI64N_LEN),
-        "ephemeral, static, timestamp");
-static_assert(
-        offsetof(struct sl_msg_response, mac1) - offsetof(struct sl_msg_response, ephemeral) == SL_IKPSK2_MSG2_LEN(0),
-        "ephemeral, nothing");
-
-static void start(struct sl_ikpsk2 *s, const uint8_t responder_static[SL_KEY_LEN])
-{
-	sl_ikpsk2_start(s, SL_NOISE_IDENTIFIER, sizeof(SL_NOISE_IDENTIFIER) - 1, responder_static);
-}
 
 bool sl_noise_identity_init(struct sl_noise_identity *id, const uint8_t private_key[SL_KEY_LEN])
 {
@@ -63,57 +51,34 @@ enum sl_noise_result sl_noise_create_initiation(struct sl_noise_handshake *hs, c
         const uint8_t remote[SL_KEY_LEN], const uint8_t ss[SL_KEY_LEN], const uint8_t timestamp[SL_TAI64N_LEN],
         const uint8_t ephemeral_private[SL_KEY_LEN], uint32_t local_index, struct sl_msg_initiation *msg)
 {
-	struct sl_msg_initiation out = {.type = SL_MSG_INITIATION, .sender = local_index};
-	struct sl_ikpsk2 s;
-	enum sl_noise_result result;
+	struct sl_noise_initiation job = {.hs = hs,
+	        .remote = remote,
+	        .ss = ss,
+	        .timestamp = timestamp,
+	        .ephemeral_private = ephemeral_private,
+	        .local_index = local_index,
+	        .msg = msg};
 
-	if (!id->valid)
-		return SL_NOISE_BAD_STATE;
-	start(&s, remote);
-	result = sl_ikpsk2_write1(&s, id->public_key, remote, ss, ephemeral_private, timestamp, SL_TAI64N_LEN,
-	        (uint8_t *)&out + offsetof(struct sl_msg_initiation, ephemeral));
-	if (result == SL_NOISE_OK) {
-		hs->state = SL_NOISE_CREATED_INITIATION;
-		hs->local_index = local_index;
-		hs->remote_index = 0;
-		hs->noise = s;
-		*msg = out;
-	}
-	sl_wipe(&s, sizeof(s));
-	return result;
+	sl_noise_create_initiations(SL_SIMD_AUTO, id, &job, 1);
+	return job.result;
 }
 
 enum sl_noise_result sl_noise_consume_initiation_static(
         struct sl_noise_interim *interim, const struct sl_noise_identity *id, const struct sl_msg_initiation *msg)
 {
-	enum sl_noise_result result;
+	struct sl_noise_received job = {.interim = interim, .msg = msg};
 
-	sl_noise_interim_wipe(interim);
-	if (!id->valid)
-		return SL_NOISE_BAD_STATE;
-	start(&interim->noise, id->public_key);
-	result = sl_ikpsk2_read1_static(
-	        &interim->noise, id->private_key, (const uint8_t *)msg + offsetof(struct sl_msg_initiation, ephemeral));
-	if (result != SL_NOISE_OK)
-		return result;
-	interim->remote_index = msg->sender;
-	memcpy(interim->enc_timestamp, msg->enc_timestamp, sizeof(interim->enc_timestamp));
-	interim->has_static = true;
-	return SL_NOISE_OK;
+	sl_noise_consume_initiations_static(SL_SIMD_AUTO, id, &job, 1);
+	return job.result;
 }
 
 enum sl_noise_result sl_noise_consume_initiation_finish(
         struct sl_noise_interim *interim, const uint8_t ss[SL_KEY_LEN], uint8_t timestamp[SL_TAI64N_LEN])
 {
-	enum sl_noise_result result = SL_NOISE_BAD_STATE;
+	struct sl_noise_received job = {.interim = interim, .ss = ss, .timestamp = timestamp};
 
-	if (interim->has_static && !interim->authenticated)
-		result = sl_ikpsk2_read1_payload(&interim->noise, ss, interim->enc_timestamp, SL_TAI64N_LEN, timestamp);
-	if (result != SL_NOISE_OK)
-		sl_noise_interim_wipe(interim);
-	else
-		interim->authenticated = true;
-	return result;
+	sl_noise_consume_initiations_finish(SL_SIMD_AUTO, &job, 1);
+	return job.result;
 }
 
 enum sl_noise_result sl_noise_commit_initiation(struct sl_noise_handshake *hs, struct sl_noise_interim *interim)
@@ -136,43 +101,20 @@ void sl_noise_interim_wipe(struct sl_noise_interim *interim)
 enum sl_noise_result sl_noise_create_response(struct sl_noise_handshake *hs, const uint8_t psk[SL_KEY_LEN],
         const uint8_t ephemeral_private[SL_KEY_LEN], uint32_t local_index, struct sl_msg_response *msg)
 {
-	struct sl_msg_response out = {.type = SL_MSG_RESPONSE, .sender = local_index, .receiver = hs->remote_index};
-	struct sl_ikpsk2 s;
-	enum sl_noise_result result;
+	struct sl_noise_response job = {
+	        .hs = hs, .psk = psk, .ephemeral_private = ephemeral_private, .local_index = local_index, .msg = msg};
 
-	if (hs->state != SL_NOISE_CONSUMED_INITIATION)
-		return SL_NOISE_BAD_STATE;
-	s = hs->noise;
-	result = sl_ikpsk2_write2(
-	        &s, psk, ephemeral_private, NULL, 0, (uint8_t *)&out + offsetof(struct sl_msg_response, ephemeral));
-	if (result == SL_NOISE_OK) {
-		hs->state = SL_NOISE_CREATED_RESPONSE;
-		hs->local_index = local_index;
-		hs->noise = s;
-		*msg = out;
-	}
-	sl_wipe(&s, sizeof(s));
-	return result;
+	sl_noise_create_responses(SL_SIMD_AUTO, &job, 1);
+	return job.result;
 }
 
 enum sl_noise_result sl_noise_consume_response(struct sl_noise_handshake *hs, const struct sl_noise_identity *id,
         const uint8_t psk[SL_KEY_LEN], const struct sl_msg_response *msg)
 {
-	struct sl_ikpsk2 s;
-	enum sl_noise_result result;
+	struct sl_noise_answer job = {.hs = hs, .psk = psk, .msg = msg};
 
-	if (hs->state != SL_NOISE_CREATED_INITIATION || !id->valid)
-		return SL_NOISE_BAD_STATE;
-	s = hs->noise;
-	result = sl_ikpsk2_read2(
-	        &s, id->private_key, psk, (const uint8_t *)msg + offsetof(struct sl_msg_response, ephemeral), 0, NULL);
-	if (result == SL_NOISE_OK) {
-		hs->state = SL_NOISE_CONSUMED_RESPONSE;
-		hs->remote_index = msg->sender;
-		hs->noise = s;
-	}
-	sl_wipe(&s, sizeof(s));
-	return result;
+	sl_noise_consume_responses(SL_SIMD_AUTO, id, &job, 1);
+	return job.result;
 }
 
 enum sl_noise_result sl_noise_begin_session(struct sl_noise_handshake *hs, struct sl_noise_keys *keys)

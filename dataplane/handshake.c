@@ -4,18 +4,45 @@
  * Exits:
  *   (control)  the interface's handshake ring, counted as to_control: class 3 of design.md
  * Drops: bad-mac1 (types 1 and 2; a cookie reply has none), handshake-full, interface-down
+ *
+ * mac1 of the messages for one interface is computed side by side, so a flood costs a fraction of what it would one by
+ * one.
  */
 #include "crypto/bytes.h"
 #include "crypto/cookie.h"
 #include "dataplane/worker.h"
 
-/* Whether a message is made for the key of this interface, as far as mac1 tells (protocol.md 12, 16). */
-static bool
-addressed_to(const struct sl_mac_keys *own, const struct rte_mbuf *m)
+/* Of the n messages in pkts, those of one type and its length whose mac1 is made for our key: a bit for each. */
+static uint64_t
+right_mac1(const struct sl_blake2s_kernel *kernel, const struct sl_mac_keys *own, struct rte_mbuf **pkts, unsigned n,
+	uint32_t type, size_t len)
 {
-	const void *msg = rte_pktmbuf_mtod(m, const void *);
+	const uint8_t *msgs[SL_MAC1_BATCH];
+	uint8_t place[SL_MAC1_BATCH];
+	uint64_t right, bits = 0;
+	unsigned count = 0;
 
-	return sl_load_le32(msg) == SL_MSG_COOKIE_REPLY || sl_mac1_check(own, msg, m->data_len);
+	for (unsigned i = 0; i < n; i++) {
+		msgs[count] = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
+		place[count] = (uint8_t)i;
+		count += sl_load_le32(msgs[count]) == type && pkts[i]->data_len == len;
+	}
+	right = sl_mac1_check_batch(kernel, own, msgs, len, count);
+	for (unsigned k = 0; k < count; k++)
+		bits |= (right >> k & 1) << place[k];
+	return bits;
+}
+
+/* Which of up to SL_MAC1_BATCH messages are made for this interface's key, as far as mac1 tells (protocol.md 12, 16). */
+static uint64_t
+addressed(const struct sl_blake2s_kernel *kernel, const struct sl_mac_keys *own, struct rte_mbuf **pkts, unsigned n)
+{
+	uint64_t bits = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		bits |= (uint64_t)(sl_load_le32(rte_pktmbuf_mtod(pkts[i], const void *)) == SL_MSG_COOKIE_REPLY) << i;
+	bits |= right_mac1(kernel, own, pkts, n, SL_MSG_INITIATION, sizeof(struct sl_msg_initiation));
+	return bits | right_mac1(kernel, own, pkts, n, SL_MSG_RESPONSE, sizeof(struct sl_msg_response));
 }
 
 static void
@@ -34,6 +61,7 @@ hand_over(struct sl_worker *w, struct rte_ring *ring, struct rte_mbuf **pkts, un
 static void
 check_run(struct sl_worker *w, uint16_t wg_if, struct rte_mbuf **pkts, unsigned n)
 {
+	const struct sl_blake2s_kernel *kernel = sl_blake2s_kernel_of(sl_aead_simd(w->aead));
 	const struct sl_if *ifp = sl_dataplane_if(w->dp, wg_if);
 	unsigned passed = 0;
 
@@ -42,11 +70,18 @@ check_run(struct sl_worker *w, uint16_t wg_if, struct rte_mbuf **pkts, unsigned 
 		rte_pktmbuf_free_bulk(pkts, n);
 		return;
 	}
-	for (unsigned i = 0; i < n; i++) {
-		if (ifp->has_key && addressed_to(&ifp->mac_keys, pkts[i]))
-			pkts[passed++] = pkts[i];
-		else
-			sl_worker_drop(w, pkts[i], SL_DROP_BAD_MAC1);
+	for (unsigned first = 0, count; first < n; first += count) {
+		uint64_t ours = 0;
+
+		count = RTE_MIN(n - first, (unsigned)SL_MAC1_BATCH);
+		if (ifp->has_key)
+			ours = addressed(kernel, &ifp->mac_keys, pkts + first, count);
+		for (unsigned i = 0; i < count; i++) {
+			if (ours >> i & 1)
+				pkts[passed++] = pkts[first + i];
+			else
+				sl_worker_drop(w, pkts[first + i], SL_DROP_BAD_MAC1);
+		}
 	}
 	if (passed > 0)
 		hand_over(w, ifp->handshakes, pkts, passed);

@@ -217,3 +217,39 @@ Test(cookie, p13_cookie_is_used_for_115_s)
 		cr_assert_eq(sl_is_zero(jar.cookie, 16), !table[i].used, "an old cookie is wiped");
 	}
 }
+
+/* Each of a batch by itself, at every level of this CPU. */
+Test(cookie, p12_mac1_of_many_messages)
+{
+	static const enum sl_simd levels[] = {SL_SIMD_SSE, SL_SIMD_AVX2, SL_SIMD_AVX512};
+	static uint8_t msg[SL_MAC1_BATCH][sizeof(struct sl_msg_initiation)];
+	const uint8_t *msgs[SL_MAC1_BATCH];
+	struct seeded seed = {41};
+	struct sl_mac_keys own;
+	uint8_t key[32];
+
+	seeded_bytes(&seed, key, sizeof(key));
+	sl_mac_keys_init(&own, key);
+	for (unsigned int l = 0; l < 3; l++) {
+		if (!sl_simd_supported(levels[l]))
+			continue;
+		for (unsigned int n = 0; n <= SL_MAC1_BATCH; n++) {
+			size_t len = n % 2 ? sizeof(struct sl_msg_initiation) : sizeof(struct sl_msg_response);
+			uint64_t want = 0;
+
+			seeded_bytes(&seed, msg, sizeof(msg));
+			for (unsigned int i = 0; i < n; i++) {
+				msgs[i] = msg[i];
+				sl_macs_write(&own, NULL, msg[i], len);
+				if (seeded_below(&seed, 3) == 0)
+					msg[i][seeded_below(&seed, len - SL_MAC_LEN)] ^=
+					        (uint8_t)(1 << seeded_below(&seed, 8));
+				else
+					want |= UINT64_C(1) << i;
+			}
+			cr_assert_eq(sl_mac1_check_batch(sl_blake2s_kernel_of(levels[l]), &own, msgs, len, n), want,
+			        "%s, %u messages", sl_simd_name(levels[l]), n);
+		}
+	}
+	cr_assert_eq(sl_mac1_check_batch(NULL, &own, msgs, SL_MACS_LEN - 1, 3), 0, "too short for macs");
+}

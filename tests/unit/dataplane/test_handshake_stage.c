@@ -87,3 +87,39 @@ Test(handshake_stage, p17_rings_are_apart_and_bounded)
 	rig_check_conservation(r, 200);
 	rig_destroy(r);
 }
+
+/* mac1 is computed side by side: each message of a burst of all kinds passes or goes by itself, and in order. */
+Test(handshake_stage, p16_mac1_of_a_burst)
+{
+	static const unsigned counts[] = {2, 3, 7, 8, 9, 16, 17, 33, 60};
+	struct rig *r = rig_create(1);
+	unsigned sent = 0;
+
+	for (unsigned c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
+		struct rte_mbuf *pkts[64], *expected[64];
+		unsigned n = counts[c], good = 0;
+		uint64_t before = rig_drops(r, SL_DROP_BAD_MAC1);
+
+		for (unsigned i = 0; i < n; i++) {
+			unsigned key_of = i % 5 == c % 5 ? RIG_WG1 : RIG_WG0;
+			bool bent = i % 3 == c % 3;
+			uint32_t type = 1 + (i * 7 + c) % 3;
+
+			pkts[i] = message_for(r, key_of, RIG_WG0, type, bent);
+			if (type == SL_MSG_COOKIE_REPLY || (key_of == RIG_WG0 && !bent))
+				expected[good++] = pkts[i];
+		}
+		sent += n;
+		rig_stage(r, sl_stage_handshake, pkts, n);
+		cr_expect_eq(rig_drops(r, SL_DROP_BAD_MAC1), before + n - good, "%u messages", n);
+		for (unsigned i = 0; i < good; i++) {
+			struct rte_mbuf *out = rig_take_ring(r->ifs[RIG_WG0].handshakes);
+
+			cr_expect_eq(out, expected[i], "%u messages, place %u", n, i);
+			rte_pktmbuf_free(out);
+		}
+		cr_expect_eq(rte_ring_count(r->ifs[RIG_WG0].handshakes), 0);
+	}
+	rig_check_conservation(r, sent);
+	rig_destroy(r);
+}
