@@ -130,9 +130,8 @@ make_jobs(const struct sl_order_batch *b, struct sl_aead_job *jobs, struct sl_in
 	}
 }
 
-/* Opens the batch and judges what was in it; owner: whose it is. */
-static void
-work(struct sl_worker *w, struct sl_order_batch *b, uint16_t owner)
+void
+sl_order_work(struct sl_worker *w, struct sl_order_batch *b, uint16_t owner)
 {
 	struct sl_aead_job jobs[SL_ORDER_BATCH];
 	struct sl_inner in[SL_ORDER_BATCH];
@@ -196,7 +195,7 @@ append(struct sl_worker *w, struct rte_mbuf **pkts, const struct sl_aead_job *jo
 		o->appended = true;
 	} else {
 		sl_order_ring_append_claimed(&o->ring);
-		work(w, b, w->index);
+		sl_order_work(w, b, w->index);
 		sl_order_ring_done(&o->ring, place);
 	}
 }
@@ -318,7 +317,7 @@ sl_stage_help(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 	unsigned place;
 
 	if (sl_order_ring_claim(&o->ring, &o->cursors[w->index], &place)) {
-		work(w, &o->batches[place], w->index);
+		sl_order_work(w, &o->batches[place], w->index);
 		sl_order_ring_done(&o->ring, place);
 		w->pending |= 1u << SL_STAGE_ORDER;
 		return;
@@ -328,7 +327,7 @@ sl_stage_help(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 
 		if (other == w || other == NULL || !sl_order_ring_claim(&other->order->ring, &o->cursors[i], &place))
 			continue;
-		work(w, &other->order->batches[place], i);
+		sl_order_work(w, &other->order->batches[place], i);
 		sl_order_ring_done(&other->order->ring, place);
 		return;
 	}

@@ -78,6 +78,8 @@ void sl_order_begin(struct sl_worker *w);
 void sl_order_end(struct sl_worker *w);
 /* Whether any other worker's ring has a batch that nobody has taken: for a worker without work of its own. */
 bool sl_order_wanted(struct sl_worker *w);
+/* The payload work of a batch of worker `owner` that w has claimed: all before sl_order_ring_done. */
+void sl_order_work(struct sl_worker *w, struct sl_order_batch *b, uint16_t owner);
 /* The worker will stop: it helps no one and hands out nothing more. Passes go on until its ring is empty. */
 void sl_order_stop(struct sl_worker *w);
 

@@ -59,6 +59,7 @@ checksum_right(const struct sl_if *ifp, struct rte_mbuf *m, const struct sl_ip_i
 {
 	uint64_t verdict = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
 
+	sl_packet(m)->udp_sum = 0; /* of the tunnel before, where tunnels nest */
 	if (udp->dgram_cksum == 0)
 		return info->family == SL_AF_INET;
 	if (ifp->rx_csum && verdict == RTE_MBUF_F_RX_L4_CKSUM_GOOD)

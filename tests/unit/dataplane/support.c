@@ -314,7 +314,8 @@ rig_session(struct rig *r, uint32_t peer, bool initiator, bool current)
 {
 	struct sl_session_table *t = &r->dp->sessions;
 	struct rig_session s = {.slot = sl_session_reserve(t, peer, r->dp->peers.slots[peer].wg_if)};
-	struct sl_session_keys keys = {.initiator = initiator, .created = r->now, .send_limit = SL_REJECT_AFTER_MESSAGES};
+	struct sl_session_keys keys = {.initiator = initiator, .created = r->now, .send_limit = SL_REJECT_AFTER_MESSAGES,
+		.incarnation = atomic_load(&r->dp->peers.slots[peer].incarnation)};
 
 	cr_assert_neq(s.slot, SL_SESSION_NONE);
 	s.s = &t->slots[s.slot];
