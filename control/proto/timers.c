@@ -80,7 +80,7 @@ new_handshake_at(struct sl_proto_peer *peer, const struct sl_peer_totals *t)
 static uint64_t
 passive_base(struct sl_proto_peer *peer, const struct sl_peer_totals *t)
 {
-	if (peer->again_armed != NEVER && t->sent > peer->again_armed + OWN_KEEPALIVE_NS)
+	if (t->data_sent >= peer->again_armed || t->sent > peer->again_armed + OWN_KEEPALIVE_NS)
 		peer->again_armed = NEVER;
 	if (peer->again_armed != NEVER)
 		return peer->again_armed;
@@ -193,10 +193,21 @@ expired_retransmit(struct sl_proto_peer *peer, uint64_t now)
 		sl_handshake_retransmit(peer, now);
 }
 
+/* From now on stamps do not tell which data was the first: the next packet shall be seen when it comes, not at a sweep. */
 static void
-expired_new_handshake(struct sl_proto_peer *peer, uint64_t now)
+see_next_packet(struct sl_proto_peer *peer, const struct sl_peer_totals *t, uint64_t now)
+{
+	set_watched(peer, false);
+	peer->watch = WATCH_VERIFY;
+	peer->seen = newest(t);
+	peer->sweep_at = now + VERIFY_NS;
+}
+
+static void
+expired_new_handshake(struct sl_proto_peer *peer, const struct sl_peer_totals *t, uint64_t now)
 {
 	stamp_dealt_with(&peer->unanswered, now);
+	see_next_packet(peer, t, now);
 	sl_peer_forget_source(peer, NULL);
 	sl_handshake_request(peer, now);
 }
@@ -255,14 +266,14 @@ sl_timers_run(struct sl_proto_peer *peer, uint64_t now)
 		expired_zero(peer);
 	if (due(d.retransmit, now))
 		expired_retransmit(peer, now);
+	if (due(d.sweep, now))
+		sweep(peer, &d.totals, now);
 	if (due(d.new_handshake, now))
-		expired_new_handshake(peer, now);
+		expired_new_handshake(peer, &d.totals, now);
 	if (due(d.passive, now))
 		expired_passive(peer, &d, now);
 	if (due(d.persistent, now))
 		expired_persistent(peer, now);
-	if (due(d.sweep, now))
-		sweep(peer, &d.totals, now);
 	sl_timers_update(peer, now);
 }
 
