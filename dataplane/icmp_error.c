@@ -135,7 +135,7 @@ write_ipv4(struct sl_worker *w, uint8_t *hdr, uint32_t len, const struct sl_ip *
 		.version_ihl = RTE_IPV4_VHL_DEF,
 		.type_of_service = TOS_CONTROL,
 		.total_length = rte_cpu_to_be_16((uint16_t)len),
-		.packet_id = rte_cpu_to_be_16(w->ip_id++),
+		.packet_id = rte_cpu_to_be_16(sl_worker_ip_id(w)),
 		.time_to_live = ERROR_TTL,
 		.next_proto_id = IPPROTO_ICMP,
 	};

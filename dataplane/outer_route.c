@@ -26,7 +26,7 @@ complete(struct sl_worker *w, struct rte_mbuf *m, const struct sl_ip_info *info,
 		memcpy(h + (info->src - h), chosen->bytes, sl_family_bytes(info->family));
 	}
 	if (info->family == SL_AF_INET) {
-		uint16_t id = rte_cpu_to_be_16(w->ip_id++);
+		uint16_t id = rte_cpu_to_be_16(sl_worker_ip_id(w));
 
 		memcpy(h + 4, &id, sizeof(id));
 		memcpy(h + 10, &checksum, sizeof(checksum));

@@ -231,7 +231,7 @@ send_out(struct sl_worker *w, struct rte_mbuf *m, const struct sl_outer_path *pa
 	bool offload = path->offload && whole;
 	uint8_t *hdr = (uint8_t *)rte_pktmbuf_prepend(m, path->outer.len);
 
-	sl_outer_write(path, hdr, udp_len, ecn, v4 ? w->ip_id++ : 0, offload);
+	sl_outer_write(path, hdr, udp_len, ecn, v4 ? sl_worker_ip_id(w) : 0, offload);
 	sl_packet(m)->sealed = 1;
 	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	if (offload) {

@@ -18,6 +18,7 @@
 #define COMMANDS_BUDGET  64 /* commands of one pass */
 #define HOUSEKEEPING_NS  SL_NSEC_PER_MSEC
 #define PREFETCH_AHEAD   8
+#define IP_IDS(workers)  ((UINT16_MAX + 1u) / (workers)) /* IPv4 identifications of each */
 
 static const char *const stage_names[SL_STAGE_COUNT] = {
 #define SL_STAGE_NAME(id, name, fn) [SL_STAGE_##id] = name,
@@ -105,8 +106,9 @@ sl_worker_create(struct sl_dataplane *dp, uint16_t index, const struct sl_worker
 		return -ENOMEM;
 	w->dp = dp;
 	w->index = index;
-	/* Workers send to the same hosts: far apart, their packets have different identifications (RFC 6864). */
-	w->ip_id = (uint16_t)(index * ((UINT16_MAX + 1u) / dp->n_workers));
+	w->ip_id_first = (uint16_t)(index * IP_IDS(dp->n_workers));
+	w->ip_id_last = (uint16_t)(w->ip_id_first + IP_IDS(dp->n_workers) - 1);
+	w->ip_id = w->ip_id_first;
 	w->waker.fd = -1;
 	w->tx = cfg->tx;
 	w->tx_ctx = cfg->tx_ctx;

@@ -96,7 +96,8 @@ struct sl_order;      /* dataplane/order.h */
 struct sl_worker {
 	struct sl_dataplane *dp;
 	uint16_t index;
-	uint16_t ip_id;   /* identification of the next IPv4 packet made here */
+	uint16_t ip_id;   /* identification of the next IPv4 packet made here; see sl_worker_ip_id */
+	uint16_t ip_id_first, ip_id_last;
 	uint32_t frag_id; /* of the next IPv6 packet fragmented here */
 	uint64_t now;     /* ns, boot clock, of this pass */
 	struct sl_aead *aead;
@@ -160,6 +161,19 @@ void sl_worker_drop(struct sl_worker *w, struct rte_mbuf *m, enum sl_drop reason
 /* The same for n packets. */
 void sl_worker_drop_bulk(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n, enum sl_drop reason)
 	__attribute__((cold, noinline));
+
+/*
+ * The identification of an IPv4 packet made here. Workers send to the same hosts, so each goes round in a part of the
+ * numbers that is its own: no two packets of a round have the same one, whichever workers they are of (RFC 6864).
+ */
+static inline uint16_t
+sl_worker_ip_id(struct sl_worker *w)
+{
+	uint16_t id = w->ip_id;
+
+	w->ip_id = id == w->ip_id_last ? w->ip_id_first : (uint16_t)(id + 1);
+	return id;
+}
 
 /* Appends one packet to a stage's vector. Packets stay in order; a full vector drops and counts. */
 static inline void

@@ -47,7 +47,7 @@ reset(struct fuzz_rig *f)
 
 	r->now += REST_NS;
 	r->tx_refuse = 0;
-	r->w->ip_id = 0;
+	r->w->ip_id = r->w->ip_id_first;
 	r->w->frag_id = 0;
 	sl_neighbour_remove(r->dp->neighbours, RIG_LAN, &stranger4);
 	sl_neighbour_remove(r->dp->neighbours, RIG_LAN, &stranger6);

@@ -225,3 +225,30 @@ Test(worker, what_cannot_be_created_leaves_nothing)
 	cr_expect_lt(sl_dataplane_create(&dp, &none), 0, "a terabyte of packets");
 	rig_destroy(r);
 }
+
+/* Each worker goes round in numbers of its own, and through all of them. */
+Test(worker, p39_identifications_of_workers_never_meet)
+{
+	static const uint16_t counts[] = {1, 2, 3, 7};
+	static uint8_t owner[UINT16_MAX + 1];
+
+	for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		unsigned ids = (UINT16_MAX + 1u) / counts[i];
+		struct rig *r = rig_create(counts[i]);
+
+		memset(owner, 0, sizeof(owner));
+		for (uint16_t w = 0; w < counts[i]; w++) {
+			uint16_t first = sl_worker_ip_id(r->dp->workers[w]);
+
+			owner[first] = (uint8_t)(w + 1);
+			for (unsigned n = 1; n < ids; n++) {
+				uint16_t id = sl_worker_ip_id(r->dp->workers[w]);
+
+				cr_assert_eq(owner[id], 0, "%u workers: %u of worker %u is worker %d's", counts[i], id, w, owner[id] - 1);
+				owner[id] = (uint8_t)(w + 1);
+			}
+			cr_assert_eq(sl_worker_ip_id(r->dp->workers[w]), first, "then round again");
+		}
+		rig_destroy(r);
+	}
+}
