@@ -123,7 +123,8 @@ size_t wgpeer_seal(struct wgpeer *p, const uint8_t *packet, size_t len, uint8_t 
 
 	if (!s->valid)
 		return 0;
-	memcpy(plain, packet, len);
+	if (len > 0) /* a keepalive has no packet */
+		memcpy(plain, packet, len);
 	sl_store_le32(message, SL_MSG_DATA);
 	sl_store_le32(message + 4, s->keys.remote_index);
 	sl_store_le64(message + 8, s->next_counter);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 static inline void test_eal_init(void)
 {
 	static bool done;
+	cpu_set_t cpus;
 	char dir[] = "/tmp/sluice-unit-XXXXXX";
 	char *argv[] = {"unit", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry", "-m", "256", "--log-level",
 	        "4", "-l", "0", NULL};
@@ -24,7 +26,10 @@ static inline void test_eal_init(void)
 		return;
 	cr_assert_not_null(mkdtemp(dir));
 	setenv("XDG_RUNTIME_DIR", dir, 1);
+	/* EAL leaves this thread on one core, and threads of the test would inherit that */
+	cr_assert_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
 	cr_assert_geq(rte_eal_init(sizeof(argv) / sizeof(*argv) - 1, argv), 0, "EAL did not start");
+	cr_assert_eq(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
 	/* with --no-shconf nothing stays in it but DPDK's own folder */
 	char command[64];
 
