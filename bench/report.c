@@ -1,9 +1,9 @@
 /*
  * All rows of a run against all targets, for bench/run: a table as text or Markdown, and a plot.
  *
- *   report ROWS.json [--markdown] [--plot FILE.svg] [--machine TEXT]
+ *   report ROWS.json [--markdown] [--plot FILE.svg] [--machine TEXT] [--programs NAME,…]
  *
- * A target without a row stands there as not measured. Status 1 where there are such; missed targets do not change it.
+ * --programs: only targets of these. A target without a row stands there as not measured. Status 1 where there are such; missed targets do not change it.
  */
 #include <getopt.h>
 #include <math.h>
@@ -62,7 +62,7 @@ format_row(const json_t *row, const char *unit, char value[static SL_SVG_TEXT], 
 {
 	const json_t *pair = json_object_get(row, "spread");
 	double low = json_number_value(json_array_get(pair, 0)), high = json_number_value(json_array_get(pair, 1));
-	int places = strcmp(unit, "x") == 0 ? 2 : digits(high < 100 ? low + 0.001 : high);
+	int places = strcmp(unit, "x") == 0 ? 2 : digits(low) > digits(high) ? digits(low) : digits(high);
 
 	format_value(number_of(row, "value"), unit, value, SL_SVG_TEXT);
 	snprintf(spread, SL_SVG_TEXT, "%.*f-%.*f", places, low, places, high);
@@ -98,9 +98,9 @@ print_row(const json_t *target, const json_t *row, bool markdown)
 			figures, *figures && *note ? "; " : "", note);
 		return;
 	}
-	printf("%-58s %2s %-22s %-24s %-15s %s\n", text_of(target, "work"), text_of(target, "op"), want, value, spread, verdict);
+	printf("%-54s %2s %-22s %-24s %-15s %s\n", text_of(target, "work"), text_of(target, "op"), want, value, spread, verdict);
 	if (*note)
-		printf("%-58s    (%s)\n", "", note);
+		printf("%-54s    (%s)\n", "", note);
 }
 
 /* How far the target is reached: 1 is on it, more is better, whichever way it points. */
@@ -161,11 +161,30 @@ print_head(const char *machine, bool markdown)
 		printf("%s\n\n| work | target | result | middle half of the rounds | | ours against the reference |\n"
 		       "|---|---|---|---|---|---|\n", machine);
 	else
-		printf("%s\n\n%-58s %-25s %-24s %s\n", machine, "work", "target", "result", "middle half");
+		printf("%s\n\n%-54s %-25s %-24s %s\n", machine, "work", "target", "result", "middle half");
 }
 
+/* Whether a comma-separated list has the word; NULL has all. */
+static bool
+listed(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = list; at; at = strchr(at, ',')) {
+		at += *at == ',';
+		if (strncmp(at, word, len) == 0 && (at[len] == ',' || at[len] == '\0'))
+			return true;
+	}
+	return list == NULL;
+}
+
+struct wishes {
+	const char *plot, *machine, *programs;
+	bool markdown;
+};
+
 static int
-report(const json_t *targets, const json_t *rows, const char *plot, const char *machine, bool markdown)
+report(const json_t *targets, const json_t *rows, const struct wishes *w)
 {
 	struct sl_svg_bars bars = {0};
 	unsigned met = 0, missed = 0, absent = 0;
@@ -173,22 +192,24 @@ report(const json_t *targets, const json_t *rows, const char *plot, const char *
 	bool ok = true;
 	size_t i;
 
-	print_head(machine, markdown);
+	print_head(w->machine, w->markdown);
 	json_array_foreach(targets, i, target) {
 		const json_t *row = row_of(rows, text_of(target, "name"));
 
+		if (!listed(w->programs, text_of(target, "program")))
+			continue;
 		if (!row)
 			absent++;
 		else if (json_is_true(json_object_get(row, "met")))
 			met++;
 		else
 			missed++;
-		print_row(target, row, markdown);
-		if (plot)
+		print_row(target, row, w->markdown);
+		if (w->plot)
 			plot_row(&bars, target, row);
 	}
-	if (plot)
-		ok = save_plot(&bars, plot, machine);
+	if (w->plot)
+		ok = save_plot(&bars, w->plot, w->machine);
 	printf("\n%u targets met, %u missed, %u not measured\n", met, missed, absent);
 	return ok && absent == 0 ? 0 : 1;
 }
@@ -208,31 +229,32 @@ int
 main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"markdown", no_argument, NULL, 'm'}, {"plot", required_argument, NULL, 'p'},
-		{"machine", required_argument, NULL, 'c'}, {0}};
-	const char *plot = NULL, *machine = "";
-	bool markdown = false;
+		{"machine", required_argument, NULL, 'c'}, {"programs", required_argument, NULL, 'o'}, {0}};
+	struct wishes w = {.machine = ""};
 	json_t *targets, *rows;
 	int opt, status;
 
 	while ((opt = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (opt == 'm')
-			markdown = true;
+			w.markdown = true;
 		else if (opt == 'p')
-			plot = optarg;
+			w.plot = optarg;
 		else if (opt == 'c')
-			machine = optarg;
+			w.machine = optarg;
+		else if (opt == 'o')
+			w.programs = optarg;
 		else
 			return 2;
 	}
 	if (optind != argc - 1) {
-		fputs("usage: report ROWS.json [--markdown] [--plot FILE.svg] [--machine TEXT]\n", stderr);
+		fputs("usage: report ROWS.json [--markdown] [--plot FILE.svg] [--machine TEXT] [--programs NAME,...]\n", stderr);
 		return 2;
 	}
 	targets = load(BENCH_TARGETS_FILE);
 	rows = load(argv[optind]);
 	if (!json_is_array(targets) || !json_is_array(rows))
 		return 2;
-	status = report(targets, rows, plot, machine, markdown);
+	status = report(targets, rows, &w);
 	json_decref(targets);
 	json_decref(rows);
 	return status;
