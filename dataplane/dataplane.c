@@ -148,6 +148,7 @@ sl_dataplane_destroy(struct sl_dataplane *dp)
 static void
 retire_if(struct sl_dataplane *dp, struct sl_if *ifp)
 {
+	atomic_fetch_add_explicit(&dp->if_changes, 1, memory_order_release);
 	if (ifp)
 		sl_reclaim_defer(dp->reclaim, &ifp->reclaim, free_if, NULL, ifp);
 }

@@ -61,6 +61,7 @@ struct sl_dataplane {
 	uint32_t pool_size;
 
 	_Atomic(struct sl_if *) ifs[SL_IF_MAX];
+	_Atomic uint64_t if_changes;
 	_Atomic uint16_t listen[UINT16_MAX + 1]; /* outer UDP port, host order → WireGuard interface id + 1; 0: none */
 	_Atomic(struct sl_localaddr *) localaddr;
 	struct sl_route_table routes;
@@ -98,6 +99,17 @@ static inline const struct sl_if *
 sl_dataplane_if(const struct sl_dataplane *dp, uint16_t id)
 {
 	return id < SL_IF_MAX ? atomic_load_explicit(&dp->ifs[id], memory_order_acquire) : NULL;
+}
+
+/*
+ * Worker: a number that changes, and is never 0, when routes, neighbours or interfaces did. What was found out by them
+ * after it was read holds as long as it stays; what they hold pointers to, within the pass alone.
+ */
+static inline uint64_t
+sl_dataplane_generation(const struct sl_dataplane *dp)
+{
+	return 1 + atomic_load_explicit(&dp->if_changes, memory_order_acquire) + sl_lpm_changes(dp->routes.lpm) +
+		sl_neighbours_changes(dp->neighbours);
 }
 
 /* Control: publishes ifp (malloc'ed, passes over) in place of the one of that id, which is freed when no worker holds it. */

@@ -9,6 +9,11 @@
 #include "dataplane/outer.h"
 #include "dataplane/staged.h"
 
+/* How long a path is used before it is found anew: control learns of a neighbour in use that late. */
+#define PATH_AGE_NS (500 * SL_NSEC_PER_MSEC)
+/* Counters that leave enough before any limit that someone must be told of. */
+#define PATH_COUNTERS (SL_REKEY_AFTER_MESSAGES / 2)
+
 enum verdict {
 	READY,
 	REFUSED,         /* reason */
@@ -29,12 +34,22 @@ struct outcome {
 };
 
 /* A run of packets of one peer. */
+struct stretch {
+	struct rte_mbuf **pkts;
+	unsigned n;
+	uint32_t peer;
+	bool plain; /* no packet of it was in a tunnel before */
+	bool good;  /* the path found in an earlier pass serves */
+};
+
+/* A run that has to be judged. */
 struct run {
 	struct rte_mbuf **pkts;
 	unsigned n;
 	uint32_t peer;
+	uint32_t endpoint_seq;       /* before the endpoint was read */
 	uint16_t own;                /* the peer's interface */
-	struct sl_outer_path *known; /* path of an earlier run in this pass */
+	struct sl_outer_path *known; /* path of this pass */
 	struct sl_session *session;
 	struct sl_outer outer;
 	struct sl_ip remote;
@@ -43,7 +58,6 @@ struct run {
 };
 
 struct batch {
-	unsigned n;
 	struct run runs[SL_BURST];
 	bool waits; /* some run of it waits now */
 	/* The last neighbour found: most peers share one. */
@@ -185,34 +199,50 @@ watch_age(struct sl_worker *w, const struct sl_session *s)
 		sl_peer_raise(&w->dp->peers, s->peer, SL_FACT_REKEY_SEND);
 }
 
-static struct sl_outer_path *
-new_path(struct sl_worker *w, struct run *r, const struct sl_outer_hop *hop)
+/*
+ * Until when a path may be used without looking at the session's age and the neighbour: sending on an old session has to be
+ * told, one too old is none, and control wants to know of neighbours that are used.
+ */
+static uint64_t
+judge_at(const struct sl_worker *w, const struct sl_session *s)
 {
-	struct sl_outer_path *path = &w->paths->path[w->paths->n];
+	uint64_t old = s->created + (s->initiator ? SL_REKEY_AFTER_TIME_NS : SL_REJECT_AFTER_TIME_NS);
+
+	return RTE_MIN(old, w->now + PATH_AGE_NS);
+}
+
+static struct sl_outer_path *
+new_path(struct sl_worker *w, const struct run *r, const struct sl_outer_hop *hop)
+{
+	struct sl_outer_path *path = &w->paths->path[r->peer];
 	const struct sl_if *own = sl_dataplane_if(w->dp, r->own);
+	bool v4 = r->outer.family == SL_AF_INET;
+	struct rte_ether_hdr ether = {0};
 
-	w->paths->recent[r->peer % SL_OUTER_RECENT] = (uint16_t)w->paths->n++;
-	*path = (struct sl_outer_path){
-		.session = r->session,
-		.peer = r->peer,
-		.pad_mtu = own ? own->mtu : 0,
-		.depth = r->outcome.depth,
-		.to_port = hop->peer == SL_PEER_NONE,
-		.hop = *hop,
-		.mtu = hop->out_if->mtu ? hop->out_if->mtu : UINT32_MAX,
-		.outer = r->outer,
-	};
+	path->session = r->session;
+	path->live = atomic_load_explicit(&r->session->live, memory_order_acquire);
+	path->endpoint_seq = r->endpoint_seq;
+	path->judge_at = judge_at(w, r->session);
+	path->pass = w->paths->pass;
+	path->pad_mtu = own ? own->mtu : 0;
+	path->depth = r->outcome.depth;
+	path->to_port = hop->peer == SL_PEER_NONE;
+	path->mtu = hop->out_if->mtu ? hop->out_if->mtu : UINT32_MAX;
+	path->out_if = hop->out_if->id;
+	path->next_peer = hop->peer;
+	path->next_hop = hop->next_hop;
+	path->offload = false;
+	/* Of a nested tunnel the sessions outside this one were looked at, which are not compared again. */
+	path->generation = path->to_port ? w->paths->generation : 0;
 	if (path->to_port) {
-		bool v4 = r->outer.family == SL_AF_INET;
-
 		path->offload = v4 ? hop->out_if->tx_udp_csum4 : hop->out_if->tx_udp_csum6;
-		path->ether = (struct rte_ether_hdr){
+		ether = (struct rte_ether_hdr){
 			.dst_addr = r->outcome.mac,
 			.src_addr = hop->out_if->mac,
 			.ether_type = rte_cpu_to_be_16(v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6),
 		};
 	}
-	sl_outer_sums(path);
+	sl_outer_prepare(path, &r->outer, &ether);
 	return path;
 }
 
@@ -232,11 +262,9 @@ find_way(struct sl_worker *w, struct batch *b, struct run *r)
 	}
 	r->outcome.depth = 1;
 	judge_chain(w, b, hop, &r->outcome);
-	if (likely(r->outcome.verdict == READY && w->paths->n < SL_VECTOR)) {
+	if (likely(r->outcome.verdict == READY)) {
 		r->known = new_path(w, r, &hop);
 		watch_age(w, r->session);
-	} else if (r->outcome.verdict == READY) {
-		refuse(&r->outcome, SL_DROP_STAGE_FULL);
 	}
 }
 
@@ -285,18 +313,13 @@ drop_run(struct sl_worker *w, const struct run *r)
 static void
 send_run(struct sl_worker *w, const struct run *r)
 {
-	uint16_t path = (uint16_t)(r->known - w->paths->path);
 	unsigned deepest = SL_NESTING_MAX - r->known->depth;
 
 	for (unsigned i = 0; i < r->n; i++) {
-		struct sl_packet *p = sl_packet(r->pkts[i]);
-
-		if (unlikely(p->nesting > deepest)) {
+		if (unlikely(sl_packet(r->pkts[i])->nesting > deepest))
 			sl_worker_drop(w, r->pkts[i], SL_DROP_NESTING);
-			continue;
-		}
-		p->path = path;
-		sl_worker_enqueue(w, SL_STAGE_SEAL, r->pkts[i]);
+		else
+			sl_worker_enqueue(w, SL_STAGE_SEAL, r->pkts[i]);
 	}
 }
 
@@ -349,65 +372,21 @@ dispose(struct sl_worker *w, struct batch *b, const struct run *r)
 	return true;
 }
 
-/* --- a batch of runs --- */
-
-/* Cuts the packets into runs; returns how many packets the batch took. */
-static unsigned
-gather(struct sl_worker *w, struct batch *b, struct rte_mbuf **pkts, unsigned n)
-{
-	unsigned i = 0;
-
-	b->n = 0;
-	while (i < n && b->n < SL_BURST) {
-		struct run *r = &b->runs[b->n++];
-		const struct sl_peer *peer;
-
-		r->pkts = pkts + i;
-		r->peer = sl_packet(pkts[i])->out_peer;
-		r->n = 0;
-		peer = &w->dp->peers.slots[r->peer];
-		rte_prefetch0(peer);
-		rte_prefetch0(peer->outer);
-		rte_prefetch0(&w->dp->peers.lines[w->index][r->peer]);
-		while (i < n && sl_packet(pkts[i])->out_peer == r->peer) {
-			r->n++;
-			i++;
-		}
-	}
-	return i;
-}
-
-static struct sl_outer_path *
-recent_path(const struct sl_worker *w, const struct run *r)
-{
-	unsigned i = w->paths->recent[r->peer % SL_OUTER_RECENT];
-	struct sl_outer_path *path = &w->paths->path[i];
-
-	return i < w->paths->n && path->peer == r->peer && path->session == r->session ? path : NULL;
-}
+/* --- a batch of runs that have to be judged --- */
 
 /* Peers and sessions of all runs, memory accesses overlapped. */
 static void
-judge_peers(struct sl_worker *w, struct batch *b)
+judge_peers(struct sl_worker *w, struct batch *b, unsigned from, unsigned to)
 {
-	for (unsigned i = 0; i < b->n; i++) {
-		uint32_t current = atomic_load_explicit(&w->dp->peers.slots[b->runs[i].peer].current, memory_order_relaxed);
-
-		if (likely(current != 0 && current <= w->dp->sessions.capacity)) {
-			const struct sl_session *s = &w->dp->sessions.slots[current - 1];
-
-			rte_prefetch0(s);
-			rte_prefetch0((const char *)s + RTE_CACHE_LINE_SIZE);
-			rte_prefetch0(&s->send_counter);
-		}
-	}
-	for (unsigned i = 0; i < b->n; i++) {
+	for (unsigned i = from; i < to; i++) {
 		struct run *r = &b->runs[i];
+		const struct sl_peer *peer = &w->dp->peers.slots[r->peer];
 		struct sl_endpoint remote;
 
-		r->own = w->dp->peers.slots[r->peer].wg_if;
+		r->own = peer->wg_if;
 		r->remote = (struct sl_ip){0};
 		r->known = NULL;
+		r->endpoint_seq = atomic_load_explicit(&peer->endpoint_seq, memory_order_acquire);
 		r->session = judge_peer(w, r->peer, &r->outer, &r->outcome);
 		if (likely(r->session != NULL)) {
 			sl_outer_remote(&r->outer, &remote);
@@ -416,19 +395,28 @@ judge_peers(struct sl_worker *w, struct batch *b)
 	}
 }
 
+/* The path that an earlier run of this pass found. */
+static struct sl_outer_path *
+recent_path(const struct sl_worker *w, const struct run *r)
+{
+	struct sl_outer_path *path = &w->paths->path[r->peer];
+
+	return path->pass == w->paths->pass && path->session == r->session ? path : NULL;
+}
+
 static void
-find_ways(struct sl_worker *w, struct batch *b)
+find_ways(struct sl_worker *w, struct batch *b, unsigned from, unsigned to)
 {
 	const struct sl_ip *dst[SL_BURST];
 	uint16_t own[SL_BURST];
 	uint32_t routes[SL_BURST];
 
-	for (unsigned i = 0; i < b->n; i++) {
+	for (unsigned i = from; i < to; i++) {
 		dst[i] = &b->runs[i].remote;
 		own[i] = b->runs[i].own;
 	}
-	sl_route_lookup_outer_burst(&w->dp->routes, &w->dp->peers, dst, own, routes, b->n);
-	for (unsigned i = 0; i < b->n; i++) {
+	sl_route_lookup_outer_burst(&w->dp->routes, &w->dp->peers, dst + from, own + from, routes + from, to - from);
+	for (unsigned i = from; i < to; i++) {
 		struct run *r = &b->runs[i];
 
 		if (unlikely(r->session == NULL))
@@ -440,26 +428,151 @@ find_ways(struct sl_worker *w, struct batch *b)
 	}
 }
 
+/* Judges the runs from..to-1 and disposes of their packets. Returns the first of which older packets go first, or `to`. */
+static unsigned
+judge(struct sl_worker *w, struct batch *b, const struct stretch *runs, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++) {
+		b->runs[i].pkts = runs[i].pkts;
+		b->runs[i].n = runs[i].n;
+		b->runs[i].peer = runs[i].peer;
+		rte_prefetch0(w->dp->peers.slots[runs[i].peer].outer);
+	}
+	judge_peers(w, b, from, to);
+	find_ways(w, b, from, to);
+	for (unsigned i = from; i < to; i++)
+		if (unlikely(!dispose(w, b, &b->runs[i])))
+			return i;
+	return to;
+}
+
+/* --- all runs --- */
+
+/* Cuts the packets into runs; returns how many there are, and in *took how many packets they have. */
+static unsigned
+gather(struct sl_worker *w, struct stretch *runs, struct rte_mbuf **pkts, unsigned n, unsigned *took)
+{
+	unsigned n_runs = 0, i = 0;
+
+	while (i < n && n_runs < SL_BURST) {
+		struct stretch *r = &runs[n_runs++];
+		uint8_t nested = 0;
+
+		r->pkts = pkts + i;
+		r->peer = sl_packet(pkts[i])->out_peer;
+		rte_prefetch0(&w->dp->peers.slots[r->peer]);
+		rte_prefetch0(&w->paths->path[r->peer]);
+		do
+			nested |= sl_packet(pkts[i++])->nesting;
+		while (i < n && sl_packet(pkts[i])->out_peer == r->peer);
+		r->n = (unsigned)(pkts + i - r->pkts);
+		r->plain = nested == 0;
+	}
+	*took = i;
+	return n_runs;
+}
+
+/* What the runs need beside their peers: sessions, the lines that SEAL stamps, the second line of paths. */
+static void
+fetch(struct sl_worker *w, const struct stretch *runs, unsigned n)
+{
+	const struct sl_dataplane *dp = w->dp;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct sl_peer *peer = &dp->peers.slots[runs[i].peer];
+		uint32_t current = atomic_load_explicit(&peer->current, memory_order_relaxed);
+
+		rte_prefetch0(w->paths->path[runs[i].peer].headers);
+		rte_prefetch0(&dp->peers.lines[w->index][runs[i].peer]);
+		rte_prefetch0(&peer->received_tick);
+		if (likely(current != 0 && current <= dp->sessions.capacity)) {
+			const struct sl_session *s = &dp->sessions.slots[current - 1];
+
+			rte_prefetch0(s);
+			rte_prefetch0((const char *)s + RTE_CACHE_LINE_SIZE);
+			rte_prefetch0(&s->send_counter);
+		}
+	}
+}
+
+/*
+ * Whether what an earlier pass found out still holds: the same tables, peer, endpoint and session, none of them old, and nothing
+ * of the peer waits. Whatever differs, or has to be told, is found and told by judging the run.
+ */
+static inline bool
+still_good(const struct sl_worker *w, const struct stretch *r)
+{
+	const struct sl_peer *peer = &w->dp->peers.slots[r->peer];
+	const struct sl_outer_path *path = &w->paths->path[r->peer];
+	uint32_t current = atomic_load_explicit(&peer->current, memory_order_acquire);
+	const struct sl_session *s = path->session;
+
+	return likely(path->generation == w->paths->generation && r->plain && w->now < path->judge_at &&
+		      atomic_load_explicit(&peer->live, memory_order_acquire) &&
+		      atomic_load_explicit(&peer->endpoint_seq, memory_order_acquire) == path->endpoint_seq &&
+		      atomic_load_explicit(&peer->staged, memory_order_relaxed) == 0 && current != 0 &&
+		      s == &w->dp->sessions.slots[current - 1] && s->peer == r->peer &&
+		      atomic_load_explicit(&s->live, memory_order_acquire) == path->live &&
+		      atomic_load_explicit(&s->send_counter, memory_order_relaxed) < RTE_MIN(s->send_limit, PATH_COUNTERS));
+}
+
+/* Those on a good path. Returns the first that is not. */
+static unsigned
+send_good(struct sl_worker *w, struct batch *b, const struct stretch *runs, unsigned from, unsigned n)
+{
+	unsigned packets = 0, i = from;
+
+	for (; i < n && runs[i].good; i++) {
+		packets += runs[i].n;
+		b->runs[i].peer = runs[i].peer;
+		b->runs[i].outcome.verdict = READY;
+	}
+	sl_worker_enqueue_bulk(w, SL_STAGE_SEAL, runs[from].pkts, packets);
+	return i;
+}
+
+/* Disposes of runs. Returns how many were disposed of: all, or those before one that older packets go before. */
+static unsigned
+handle(struct sl_worker *w, struct batch *b, struct stretch *runs, unsigned n)
+{
+	unsigned i = 0;
+
+	b->cached = b->waits = false;
+	for (unsigned k = 0; k < n; k++)
+		runs[k].good = still_good(w, &runs[k]);
+	while (i < n) {
+		unsigned to = i + 1, judged;
+
+		/* Once something waits, what follows may belong behind it. */
+		if (likely(runs[i].good && !b->waits)) {
+			i = send_good(w, b, runs, i, n);
+			continue;
+		}
+		while (to < n && (!runs[to].good || b->waits))
+			to++;
+		judged = judge(w, b, runs, i, to);
+		if (unlikely(judged < to))
+			return judged;
+		i = to;
+	}
+	return n;
+}
+
 void
 sl_stage_encap(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 {
+	struct stretch runs[SL_BURST];
 	struct batch b;
 
-	/* Paths that no packet names any more are of an earlier pass, and so are the pointers in them. */
-	if (w->stages[SL_STAGE_SEAL]->n == 0)
-		w->paths->n = 0;
 	for (unsigned done = 0; done < n;) {
-		unsigned took = gather(w, &b, pkts + done, n - done);
+		unsigned took, n_runs = gather(w, runs, pkts + done, n - done, &took), disposed;
 
-		b.cached = b.waits = false;
-		judge_peers(w, &b);
-		find_ways(w, &b);
-		for (unsigned i = 0; i < b.n; i++) {
-			if (likely(dispose(w, &b, &b.runs[i])))
-				continue;
+		fetch(w, runs, n_runs);
+		disposed = handle(w, &b, runs, n_runs);
+		if (unlikely(disposed < n_runs)) {
 			/* Behind what waited come this run and all that follow, in their order. */
-			for (unsigned k = (unsigned)(b.runs[i].pkts - pkts); k < n; k++)
-				sl_worker_enqueue(w, SL_STAGE_ENCAP, pkts[k]);
+			done = (unsigned)(runs[disposed].pkts - pkts);
+			sl_worker_enqueue_bulk(w, SL_STAGE_ENCAP, pkts + done, n - done);
 			return;
 		}
 		done += took;

@@ -94,6 +94,7 @@ static void show(struct sl_lpm *t, unsigned family, uint64_t root)
 {
 	atomic_store_explicit(&t->compact, t->arena.bytes <= SL_LPM_COMPACT, memory_order_relaxed);
 	atomic_store_explicit(&t->root[family], root, memory_order_release);
+	atomic_fetch_add_explicit(&t->changes, 1, memory_order_release);
 }
 
 /* Publishes a change, or takes it back. Returns 0 or -ENOMEM. */
@@ -262,6 +263,11 @@ void sl_lpm_abort(struct sl_lpm *t)
 	t->garbage = NULL;
 	t->editing = false;
 	t->count = t->count_at_begin;
+}
+
+uint64_t sl_lpm_changes(const struct sl_lpm *t)
+{
+	return atomic_load_explicit(&t->changes, memory_order_acquire);
 }
 
 uint64_t sl_lpm_count(const struct sl_lpm *t)

@@ -93,6 +93,9 @@ uint32_t sl_lpm_lookup6(const struct sl_lpm *t, const void *addr);
 /* 0 for SL_AF_NONE. */
 uint32_t sl_lpm_lookup(const struct sl_lpm *t, const struct sl_ip *ip);
 
+/* Counts what was published: an answer holds as long as this stays what it was before the lookup. */
+uint64_t sl_lpm_changes(const struct sl_lpm *t);
+
 struct sl_lpm_key {
 	const struct sl_lpm *table; /* NULL: the answer is 0 */
 	const uint8_t *addr;        /* 4 or 16 bytes, in the packet if you like: nothing beyond them is read */

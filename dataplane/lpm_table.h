@@ -41,6 +41,7 @@ struct sl_lpm_garbage {
 struct sl_lpm {
 	_Atomic uint64_t root[SL_LPM_FAMILIES]; /* slots at depth 0, as readers see them */
 	const uint8_t *base;                    /* of the arena */
+	_Atomic uint64_t changes;               /* of what readers see, so far */
 	_Atomic bool compact;                   /* few enough nodes that the near caches hold them */
 
 	alignas(64) struct sl_lpm_arena arena;

@@ -37,6 +37,7 @@ struct sl_neighbours {
 	_Atomic(struct entry *) *buckets;
 	uint32_t count;
 	uint32_t max;
+	_Atomic uint64_t changes;
 	struct sl_reclaim *reclaim;
 };
 
@@ -134,6 +135,25 @@ static void free_entry(void *ctx, void *ptr)
 	free(ptr);
 }
 
+static void changed(struct sl_neighbours *t)
+{
+	atomic_fetch_add_explicit(&t->changes, 1, memory_order_release);
+}
+
+uint64_t sl_neighbours_changes(const struct sl_neighbours *t)
+{
+	return atomic_load_explicit(&t->changes, memory_order_acquire);
+}
+
+/* Whether packets are sent otherwise than before. */
+static bool matters(const struct entry *old, const struct entry *e)
+{
+	bool usable = sl_neighbour_usable((enum sl_neighbour_state)e->state);
+
+	return old == NULL || usable != sl_neighbour_usable((enum sl_neighbour_state)old->state) ||
+	       (usable && !rte_is_same_ether_addr(&old->mac, &e->mac));
+}
+
 int sl_neighbour_set(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip, const struct rte_ether_addr *mac,
         enum sl_neighbour_state state)
 {
@@ -163,6 +183,8 @@ int sl_neighbour_set(struct sl_neighbours *t, uint16_t out_if, const struct sl_i
 		atomic_init(&e->used, atomic_load_explicit(&old->used, memory_order_relaxed));
 	}
 	atomic_store_explicit(link, e, memory_order_release);
+	if (matters(old, e))
+		changed(t);
 	if (old != NULL)
 		sl_reclaim_defer(t->reclaim, &old->node, free_entry, NULL, old);
 	else
@@ -176,6 +198,7 @@ static void unlink_entry(struct sl_neighbours *t, _Atomic(struct entry *) *link)
 	struct entry *e = follow(link);
 
 	atomic_store_explicit(link, follow(&e->next), memory_order_release);
+	changed(t);
 	sl_reclaim_defer(t->reclaim, &e->node, free_entry, NULL, e);
 	t->count--;
 }

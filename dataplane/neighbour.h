@@ -71,6 +71,9 @@ void sl_neighbour_walk(struct sl_neighbours *t, uint32_t *cursor, uint32_t budge
 
 /* --- workers and control --- */
 
+/* Counts changes of MACs and of what is usable: an answer holds as long as this stays what it was before the lookup. */
+uint64_t sl_neighbours_changes(const struct sl_neighbours *t);
+
 /* True and *mac set if there is a usable entry. Marks it as used. */
 bool sl_neighbour_lookup(struct sl_neighbours *t, uint16_t out_if, const struct sl_ip *ip, struct rte_ether_addr *mac);
 

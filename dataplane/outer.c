@@ -5,16 +5,30 @@
 #include <rte_malloc.h>
 
 #include "dataplane/ip.h"
+#include "dataplane/lazy.h"
 
 struct sl_outer_paths *
-sl_outer_paths_create(int socket)
+sl_outer_paths_create(uint32_t capacity, int socket)
 {
-	return rte_zmalloc_socket("sl_outer_paths", sizeof(struct sl_outer_paths), RTE_CACHE_LINE_SIZE, socket);
+	struct sl_outer_paths *p = rte_zmalloc_socket("sl_outer_paths", sizeof(*p), RTE_CACHE_LINE_SIZE, socket);
+
+	if (p == NULL)
+		return NULL;
+	p->capacity = capacity;
+	p->path = sl_lazy_alloc(capacity * sizeof(*p->path));
+	if (p->path == NULL) {
+		rte_free(p);
+		return NULL;
+	}
+	return p;
 }
 
 void
 sl_outer_paths_destroy(struct sl_outer_paths *p)
 {
+	if (p == NULL)
+		return;
+	sl_lazy_free(p->path, p->capacity * sizeof(*p->path));
 	rte_free(p);
 }
 
@@ -82,89 +96,48 @@ sl_outer_source(struct sl_outer *outer, const struct sl_if *out_if)
 	return true;
 }
 
-void
-sl_outer_sums(struct sl_outer_path *path)
+/* A sum in 32 bits. */
+static uint32_t
+settle(uint64_t sum)
 {
-	const uint8_t *hdr = path->outer.hdr;
-	const uint8_t *udp = hdr + path->outer.len - SL_UDP_HDR_LEN;
-
-	if (path->outer.family == SL_AF_INET) {
-		path->ip_sum = sl_csum_add(0, hdr, SL_IP4_HDR_MIN);
-		path->pseudo_sum = sl_csum_pseudo(SL_AF_INET, hdr + 12, hdr + 16, IPPROTO_UDP, 0);
-	} else {
-		path->pseudo_sum = sl_csum_pseudo(SL_AF_INET6, hdr + 8, hdr + 24, IPPROTO_UDP, 0);
-	}
-	path->udp_sum = sl_csum_add(path->pseudo_sum, udp, SL_UDP_HDR_LEN);
-}
-
-static void
-write_ip4(const struct sl_outer_path *path, uint8_t *hdr, uint32_t total, uint8_t ecn, uint16_t ip_id)
-{
-	uint16_t first = rte_cpu_to_be_16((uint16_t)(RTE_IPV4_VHL_DEF << 8 | ecn));
-	uint16_t len = rte_cpu_to_be_16((uint16_t)total);
-	uint16_t id = rte_cpu_to_be_16(ip_id);
-	uint16_t tos = rte_cpu_to_be_16(ecn);
-	uint16_t checksum = sl_csum_fold(path->ip_sum + len + id + tos);
-
-	memcpy(hdr, &first, sizeof(first));
-	memcpy(hdr + 2, &len, sizeof(len));
-	memcpy(hdr + 4, &id, sizeof(id));
-	memcpy(hdr + 10, &checksum, sizeof(checksum));
-}
-
-static void
-write_ip6(uint8_t *hdr, uint32_t udp_len, uint8_t ecn)
-{
-	uint32_t first = rte_cpu_to_be_32(6u << 28 | (uint32_t)ecn << 20);
-	uint16_t len = rte_cpu_to_be_16((uint16_t)udp_len);
-
-	memcpy(hdr, &first, sizeof(first));
-	memcpy(hdr + 4, &len, sizeof(len));
+	sum = (sum & UINT32_MAX) + (sum >> 32);
+	return (uint32_t)((sum & UINT32_MAX) + (sum >> 32));
 }
 
 void
-sl_outer_write(const struct sl_outer_path *path, uint8_t *hdr, uint32_t udp_len, uint8_t ecn, uint16_t ip_id,
-	bool offload)
+sl_outer_prepare(struct sl_outer_path *path, const struct sl_outer *outer, const struct rte_ether_hdr *ether)
 {
-	uint32_t ip_len = path->outer.len - SL_UDP_HDR_LEN;
-	uint16_t len = rte_cpu_to_be_16((uint16_t)udp_len);
-	uint8_t *udp = hdr + ip_len;
-	uint16_t checksum;
+	const struct sl_msg_data header = {.type = SL_MSG_DATA, .receiver = path->session->remote_index};
+	const uint8_t *hdr = outer->hdr, *udp = hdr + outer->len - SL_UDP_HDR_LEN;
+	uint64_t pseudo;
 
-	if (path->outer.family == SL_AF_INET) {
-		memcpy(hdr, path->outer.hdr, SL_IP4_HDR_MIN + SL_UDP_HDR_LEN);
-		write_ip4(path, hdr, ip_len + udp_len, ecn, ip_id);
+	path->v4 = outer->family == SL_AF_INET;
+	path->outer_len = outer->len;
+	memcpy(path->headers, ether, sizeof(*ether));
+	memcpy(path->headers + sizeof(*ether), hdr, outer->len);
+	memcpy(path->headers + sizeof(*ether) + outer->len, &header, sizeof(header));
+	if (path->v4) {
+		path->ip_sum = settle(sl_csum_add(0, hdr, SL_IP4_HDR_MIN));
+		pseudo = sl_csum_pseudo(SL_AF_INET, hdr + 12, hdr + 16, IPPROTO_UDP, 0);
 	} else {
-		memcpy(hdr, path->outer.hdr, SL_IP6_HDR_LEN + SL_UDP_HDR_LEN);
-		write_ip6(hdr, udp_len, ecn);
+		pseudo = sl_csum_pseudo(SL_AF_INET6, hdr + 8, hdr + 24, IPPROTO_UDP, 0);
 	}
-	memcpy(udp + 4, &len, sizeof(len));
-	if (offload) {
-		/* The port wants the sum of the pseudo-header, not complemented, in the field. */
-		checksum = (uint16_t)~sl_csum_fold(path->pseudo_sum + len);
-	} else {
-		/* The length counts twice: in the pseudo-header and in the header. */
-		uint64_t sum = path->udp_sum + 2u * (uint64_t)len;
-
-		sum = sl_csum_add(sum, udp + SL_UDP_HDR_LEN, udp_len - SL_UDP_HDR_LEN);
-		checksum = sl_csum_fold(sum);
-		if (checksum == 0)
-			checksum = UINT16_MAX;
-	}
-	memcpy(udp + 6, &checksum, sizeof(checksum));
+	path->pseudo_sum = settle(pseudo);
+	path->udp_sum = settle(sl_csum_add(pseudo, udp, SL_UDP_HDR_LEN));
 }
 
 void
-sl_outer_forward(struct sl_worker *w, struct rte_mbuf *m, const struct sl_outer_hop *hop, uint32_t mtu)
+sl_outer_forward(struct sl_worker *w, struct rte_mbuf *m, uint16_t out_if, uint32_t peer, const struct sl_ip *next_hop,
+	uint32_t mtu)
 {
 	struct sl_packet *p = sl_packet(m);
 
 	p->flags = SL_PKT_LOCAL | SL_PKT_OUTER | SL_PKT_FRAGMENT_OK;
-	p->out_if = hop->out_if->id;
-	p->out_peer = hop->peer;
+	p->out_if = out_if;
+	p->out_peer = peer;
 	p->resolved = 0;
-	if (hop->peer == SL_PEER_NONE)
-		p->next_hop = hop->next_hop;
+	if (peer == SL_PEER_NONE)
+		p->next_hop = *next_hop;
 	else if (++p->nesting >= SL_NESTING_MAX) {
 		sl_worker_drop(w, m, SL_DROP_NESTING);
 		return;
@@ -172,5 +145,5 @@ sl_outer_forward(struct sl_worker *w, struct rte_mbuf *m, const struct sl_outer_
 	if (unlikely(m->pkt_len > mtu || w->stages[SL_STAGE_FRAGMENT]->n > 0))
 		sl_worker_enqueue(w, SL_STAGE_FRAGMENT, m);
 	else
-		sl_worker_enqueue(w, hop->peer != SL_PEER_NONE ? SL_STAGE_ENCAP : SL_STAGE_NEIGHBOUR, m);
+		sl_worker_enqueue(w, peer != SL_PEER_NONE ? SL_STAGE_ENCAP : SL_STAGE_NEIGHBOUR, m);
 }

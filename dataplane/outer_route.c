@@ -64,7 +64,7 @@ route_one(struct sl_worker *w, struct rte_mbuf *m)
 	if (!complete(w, m, &info, hop.out_if))
 		return SL_DROP_NO_ROUTE;
 	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-	sl_outer_forward(w, m, &hop, hop.out_if->mtu ? hop.out_if->mtu : UINT32_MAX);
+	sl_outer_forward(w, m, hop.out_if->id, hop.peer, &hop.next_hop, hop.out_if->mtu ? hop.out_if->mtu : UINT32_MAX);
 	return SL_DROP_COUNT;
 }
 

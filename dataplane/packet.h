@@ -70,7 +70,6 @@ struct sl_packet {
 	uint8_t sealed;   /* 1: holds a reserved counter of a session, so it never waits */
 	uint8_t resolved; /* 1: next_mac is known */
 	uint32_t icmp_mtu;
-	uint16_t path;              /* between encap and seal: index of the way its outer packet takes */
 	union {
 		uint16_t udp_sum;   /* until it is opened: of the pseudo-header, where the outer UDP checksum is still to be checked */
 		uint16_t inner_len; /* afterwards, of a plaintext judged before decap: without padding */

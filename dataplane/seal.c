@@ -13,20 +13,31 @@
 /* Workers may each add a burst to a counter that has just reached its limit: it must not come round to 0. */
 static_assert(SL_WORKERS_MAX * SL_BURST <= UINT64_MAX - SL_REJECT_AFTER_MESSAGES, "send counters cannot wrap");
 
+/* The packets of one path in a burst. */
+struct turn {
+	struct sl_outer_path *path;
+	uint32_t peer;
+	bool data;          /* more than keepalives */
+	uint64_t next, end; /* counters reserved and not used yet */
+	uint64_t bytes;     /* UDP payload */
+};
+
 struct burst {
 	unsigned n;
 	struct rte_mbuf *pkts[SL_BURST];
 	uint8_t ecn[SL_BURST];
 	uint8_t pad[SL_BURST];
-	unsigned n_paths;
-	struct sl_outer_path *paths[SL_BURST]; /* of this burst, each once */
+	unsigned n_turns;
+	struct turn turns[SL_BURST];
 	struct sl_aead_job jobs[SL_BURST];
+	unsigned n_frames; /* complete ones */
+	struct rte_mbuf *frames[SL_BURST];
 };
 
 static inline struct sl_outer_path *
 path_of(const struct sl_worker *w, struct rte_mbuf *m)
 {
-	return &w->paths->path[sl_packet(m)->path];
+	return &w->paths->path[sl_packet(m)->out_peer];
 }
 
 /* Zeros behind a plaintext of len bytes (protocol.md 38). */
@@ -57,7 +68,7 @@ outer_ecn(const struct rte_mbuf *m)
 }
 
 /* Room before and behind the plaintext. SL_DROP_COUNT, or why there is none. */
-static enum sl_drop
+static inline enum sl_drop
 make_room(struct rte_mbuf *m, uint16_t head, uint32_t tail)
 {
 	uint16_t have = rte_pktmbuf_headroom(m);
@@ -71,7 +82,7 @@ make_room(struct rte_mbuf *m, uint16_t head, uint32_t tail)
 }
 
 /* Everything that can go wrong with the packet itself. Returns the packet to go on with, or NULL: dropped. */
-static struct rte_mbuf *
+static inline struct rte_mbuf *
 prepare(struct sl_worker *w, struct burst *b, struct rte_mbuf *m)
 {
 	const struct sl_outer_path *path = path_of(w, m);
@@ -88,11 +99,11 @@ prepare(struct sl_worker *w, struct burst *b, struct rte_mbuf *m)
 		m = one;
 	}
 	pad = padding(m->pkt_len, path->pad_mtu);
-	total = path->outer.len + SL_DATA_OVERHEAD + m->pkt_len + pad;
+	total = path->outer_len + SL_DATA_OVERHEAD + m->pkt_len + pad;
 	if (unlikely(total > UINT16_MAX))
 		reason = SL_DROP_OVERSIZED;
 	else
-		reason = make_room(m, RTE_ETHER_HDR_LEN + path->outer.len + sizeof(struct sl_msg_data), pad + SL_TAG_LEN);
+		reason = make_room(m, RTE_ETHER_HDR_LEN + path->outer_len + sizeof(struct sl_msg_data), pad + SL_TAG_LEN);
 	if (unlikely(reason != SL_DROP_COUNT)) {
 		sl_worker_drop(w, m, reason);
 		return NULL;
@@ -105,8 +116,7 @@ prepare(struct sl_worker *w, struct burst *b, struct rte_mbuf *m)
 static void
 collect(struct sl_worker *w, struct burst *b, struct rte_mbuf **pkts, unsigned n)
 {
-	b->n = 0;
-	b->n_paths = 0;
+	b->n = b->n_turns = b->n_frames = 0;
 	for (unsigned i = 0; i < n; i++) {
 		struct rte_mbuf *m = prepare(w, b, pkts[i]);
 		struct sl_outer_path *path;
@@ -114,26 +124,30 @@ collect(struct sl_worker *w, struct burst *b, struct rte_mbuf **pkts, unsigned n
 		if (unlikely(m == NULL))
 			continue;
 		path = path_of(w, m);
-		if (path->take++ == 0)
-			b->paths[b->n_paths++] = path;
+		if (path->take++ == 0) {
+			path->turn = (uint16_t)b->n_turns++;
+			b->turns[path->turn].path = path;
+			b->turns[path->turn].peer = sl_packet(m)->out_peer;
+		}
 		b->pkts[b->n++] = m;
 	}
 }
 
 /* Takes counters for the path's packets of this burst: next..end-1, fewer than asked for at the session's limit. */
 static void
-reserve(struct sl_outer_path *path)
+reserve(struct turn *t)
 {
+	struct sl_outer_path *path = t->path;
 	struct sl_session *s = path->session;
 	uint64_t base = atomic_load_explicit(&s->send_counter, memory_order_relaxed);
 
 	if (likely(base < s->send_limit))
 		base = atomic_fetch_add_explicit(&s->send_counter, path->take, memory_order_relaxed);
-	path->next = base;
-	path->end = base < s->send_limit ? base + RTE_MIN(s->send_limit - base, (uint64_t)path->take) : base;
+	t->next = base;
+	t->end = base < s->send_limit ? base + RTE_MIN(s->send_limit - base, (uint64_t)path->take) : base;
+	t->bytes = 0;
+	t->data = false;
 	path->take = 0;
-	path->bytes = 0;
-	path->data = false;
 }
 
 /* The session has no counter left for this packet: it waits for the next session. */
@@ -149,33 +163,31 @@ restage(struct sl_worker *w, struct rte_mbuf *m, uint32_t peer)
 		sl_staged_add_peer(w, m, peer);
 }
 
-/* Pads the plaintext, leaves room for the tag, writes the data message's header before it. */
-static void
-frame(struct rte_mbuf *m, struct sl_outer_path *path, uint32_t pad, struct sl_aead_job *job)
+/* Pads the plaintext, leaves room for the tag, writes all headers before it. */
+static inline void
+frame(struct sl_worker *w, struct rte_mbuf *m, struct turn *t, uint32_t pad, uint8_t ecn, struct sl_aead_job *job)
 {
-	struct sl_msg_data header = {
-		.type = SL_MSG_DATA,
-		.receiver = path->session->remote_index,
-		.counter = path->next++,
-	};
-	uint32_t len = m->pkt_len + pad;
+	const struct sl_outer_path *path = t->path;
 	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *);
+	uint32_t len = m->pkt_len + pad;
+	uint32_t message = len + SL_DATA_OVERHEAD;
+	uint64_t counter = t->next++;
 
 	memset(data + m->pkt_len, 0, pad);
-	path->bytes += len + SL_DATA_OVERHEAD;
-	path->data |= m->pkt_len > 0;
+	t->bytes += message;
+	t->data |= m->pkt_len > 0;
 	*job = (struct sl_aead_job){
 		.key = path->session->send_key,
-		.counter = header.counter,
+		.counter = counter,
 		.src = data,
 		.dst = data,
 		.tag = data + len,
 		.len = len,
 	};
-	m->data_off -= sizeof(header);
-	m->data_len = (uint16_t)(len + SL_DATA_OVERHEAD);
+	sl_outer_write(path, data, counter, message + SL_UDP_HDR_LEN, ecn, path->v4 ? sl_worker_ip_id(w) : 0);
+	m->data_off -= path->outer_len + sizeof(struct sl_msg_data);
+	m->data_len = (uint16_t)(path->outer_len + message);
 	m->pkt_len = m->data_len;
-	memcpy(data - sizeof(header), &header, sizeof(header));
 }
 
 /* Numbers and frames the packets; those beyond the session's limit leave the burst. */
@@ -186,76 +198,78 @@ number(struct sl_worker *w, struct burst *b)
 
 	for (unsigned i = 0; i < b->n; i++) {
 		struct rte_mbuf *m = b->pkts[i];
-		struct sl_outer_path *path = path_of(w, m);
+		struct turn *t = &b->turns[path_of(w, m)->turn];
 
-		if (unlikely(path->next == path->end)) {
-			restage(w, m, path->peer);
+		if (unlikely(t->next == t->end)) {
+			restage(w, m, t->peer);
 			continue;
 		}
-		frame(m, path, b->pad[i], &b->jobs[kept]);
-		b->ecn[kept] = b->ecn[i];
+		frame(w, m, t, b->pad[i], b->ecn[i], &b->jobs[kept]);
 		b->pkts[kept++] = m;
 	}
 	b->n = kept;
 }
 
+/* What does not leave whole by the port at once: nested, to be fragmented, or behind such packets. */
 static void
-to_port(struct sl_worker *w, struct rte_mbuf *m, const struct sl_outer_path *path, bool whole)
+send_round(struct sl_worker *w, struct rte_mbuf *m, const struct sl_outer_path *path)
 {
 	struct sl_packet *p = sl_packet(m);
-	struct rte_ether_hdr *ether;
 
-	p->out_if = path->hop.out_if->id;
-	p->out_peer = SL_PEER_NONE;
-	if (unlikely(!whole)) {
-		p->flags = SL_PKT_LOCAL | SL_PKT_OUTER | SL_PKT_FRAGMENT_OK;
-		p->next_hop = path->hop.next_hop;
-		p->next_mac = path->ether.dst_addr;
-		p->resolved = 1;
-		w->paths->detour = true;
-		sl_worker_enqueue(w, SL_STAGE_FRAGMENT, m);
+	p->sealed = 1;
+	if (!path->to_port) {
+		sl_outer_forward(w, m, path->out_if, path->next_peer, &path->next_hop, path->mtu);
 		return;
 	}
-	ether = (struct rte_ether_hdr *)rte_pktmbuf_prepend(m, RTE_ETHER_HDR_LEN);
-	memcpy(ether, &path->ether, sizeof(*ether));
-	sl_worker_enqueue(w, SL_STAGE_TX, m);
+	p->flags = SL_PKT_LOCAL | SL_PKT_OUTER | SL_PKT_FRAGMENT_OK;
+	p->out_if = path->out_if;
+	p->out_peer = SL_PEER_NONE;
+	p->next_hop = path->next_hop;
+	memcpy(&p->next_mac, path->headers, sizeof(p->next_mac));
+	p->resolved = 1;
+	w->paths->detour = true;
+	sl_worker_enqueue(w, SL_STAGE_FRAGMENT, m);
 }
 
-/* Outer headers, and off. */
-static void
-send_out(struct sl_worker *w, struct rte_mbuf *m, const struct sl_outer_path *path, uint8_t ecn)
+/* The sealed packet gets its checksum and goes off. */
+static inline void
+send_out(struct sl_worker *w, struct burst *b, struct rte_mbuf *m)
 {
-	bool v4 = path->outer.family == SL_AF_INET;
-	uint32_t udp_len = m->pkt_len + SL_UDP_HDR_LEN;
-	bool whole = path->outer.len + m->pkt_len <= path->mtu && !w->paths->detour;
+	const struct sl_outer_path *path = path_of(w, m);
+	uint32_t udp_len = m->pkt_len - path->outer_len + SL_UDP_HDR_LEN;
+	bool whole = path->to_port && m->pkt_len <= path->mtu && !w->paths->detour;
 	bool offload = path->offload && whole;
-	uint8_t *hdr = (uint8_t *)rte_pktmbuf_prepend(m, path->outer.len);
 
-	sl_outer_write(path, hdr, udp_len, ecn, v4 ? sl_worker_ip_id(w) : 0, offload);
-	sl_packet(m)->sealed = 1;
+	sl_outer_checksum(path, rte_pktmbuf_mtod(m, uint8_t *) + path->outer_len - SL_UDP_HDR_LEN, udp_len, offload);
 	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	if (offload) {
-		m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM | (v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
+		m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM | (path->v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
 		m->l2_len = RTE_ETHER_HDR_LEN;
-		m->l3_len = path->outer.len - SL_UDP_HDR_LEN;
+		m->l3_len = path->outer_len - SL_UDP_HDR_LEN;
 	}
-	if (likely(path->to_port))
-		to_port(w, m, path, whole);
-	else
-		sl_outer_forward(w, m, &path->hop, path->mtu);
+	if (unlikely(!whole)) {
+		send_round(w, m, path);
+		return;
+	}
+	/* The Ethernet header stands before the others. */
+	m->data_off -= RTE_ETHER_HDR_LEN;
+	m->data_len += RTE_ETHER_HDR_LEN;
+	m->pkt_len += RTE_ETHER_HDR_LEN;
+	sl_packet(m)->out_if = path->out_if;
+	b->frames[b->n_frames++] = m;
 }
 
 /* What control learns of the sending: stamps and bytes, and that there is traffic at a peer it does not watch. */
 static void
-stamp(struct sl_worker *w, const struct sl_outer_path *path)
+stamp(struct sl_worker *w, const struct turn *t)
 {
 	struct sl_peers *peers = &w->dp->peers;
 
-	if (unlikely(path->bytes == 0))
+	if (unlikely(t->bytes == 0))
 		return;
-	sl_peer_stamp_sent(peers, w->index, path->peer, w->now, path->bytes, path->data);
-	if (!atomic_load_explicit(&peers->slots[path->peer].watched, memory_order_relaxed))
-		sl_peer_raise(peers, path->peer, SL_FACT_ACTIVE);
+	sl_peer_stamp_sent(peers, w->index, t->peer, w->now, t->bytes, t->data);
+	if (!atomic_load_explicit(&peers->slots[t->peer].watched, memory_order_relaxed))
+		sl_peer_raise(peers, t->peer, SL_FACT_ACTIVE);
 }
 
 void
@@ -265,14 +279,14 @@ sl_stage_seal(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 
 	for (unsigned done = 0; done < n; done += SL_BURST) {
 		collect(w, &b, pkts + done, RTE_MIN(n - done, (unsigned)SL_BURST));
-		for (unsigned i = 0; i < b.n_paths; i++)
-			reserve(b.paths[i]);
+		for (unsigned i = 0; i < b.n_turns; i++)
+			reserve(&b.turns[i]);
 		number(w, &b);
 		sl_aead_seal_batch(w->aead, b.jobs, b.n);
 		for (unsigned i = 0; i < b.n; i++)
-			send_out(w, b.pkts[i], path_of(w, b.pkts[i]), b.ecn[i]);
-		for (unsigned i = 0; i < b.n_paths; i++)
-			stamp(w, b.paths[i]);
+			send_out(w, &b, b.pkts[i]);
+		sl_worker_enqueue_bulk(w, SL_STAGE_TX, b.frames, b.n_frames);
+		for (unsigned i = 0; i < b.n_turns; i++)
+			stamp(w, &b.turns[i]);
 	}
-	w->paths->n = 0;
 }

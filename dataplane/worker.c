@@ -86,7 +86,7 @@ create_parts(struct sl_worker *w, const struct sl_worker_config *cfg)
 		return -errno;
 	w->icmp_limit = sl_icmp_limit_create(cfg->icmp_seed, cfg->socket);
 	w->reassembly = sl_reassembly_create(cfg->socket);
-	w->paths = sl_outer_paths_create(cfg->socket);
+	w->paths = sl_outer_paths_create(w->dp->peers.capacity, cfg->socket);
 	if (!w->icmp_limit || !w->reassembly || !w->paths)
 		return -ENOMEM;
 	err = sl_order_create(&w->order, w->dp, cfg->socket);
@@ -262,6 +262,7 @@ sl_worker_run(struct sl_worker *w, uint64_t now)
 	bool any;
 
 	w->now = now;
+	sl_outer_paths_begin(w->paths, w->dp);
 	sl_order_begin(w);
 	any = run_commands(w);
 	any |= run_stages(w);
