@@ -189,6 +189,32 @@ Test(order, verdicts_are_those_of_the_direct_way)
 	order_rig_destroy(&o);
 }
 
+Test(order, a_forged_message_moves_nothing)
+{
+	struct sl_peer_totals before, after;
+	uint64_t counter;
+	unsigned place;
+
+	order_rig_create(&o, 2, 1);
+	order_until_on(&o);
+	sl_peer_totals(&o.r->dp->peers, ORDER_PEER, &before);
+	order_feed(&o, 1);
+	place = order_claim(&o, 1);
+	counter = o.counter;
+	burst(ORDER_BAD_TAG, 20);
+	burst(ORDER_BAD_SUM, 20);
+	order_done(&o, 1, place);
+	order_finish(&o);
+	sl_peer_totals(&o.r->dp->peers, ORDER_PEER, &after);
+	cr_expect_eq(after.rx_bytes - before.rx_bytes, SL_IP4_HDR_MIN + SL_UDP_HDR_LEN + 8 + 12 + SL_DATA_OVERHEAD, "but the one");
+	for (unsigned i = 0; i < 40; i++)
+		order_receive(&o, order_replay(&o, counter + i, o.number++));
+	rig_run(o.r, 0);
+	order_finish(&o);
+	cr_expect_eq(rig_drops(o.r, SL_DROP_REPLAY), 0, "the true ones are still new");
+	order_rig_destroy(&o);
+}
+
 Test(order, a_marked_packet_comes_out_marked_trimmed_and_whole)
 {
 	uint8_t packet[RIG_PACKET];
