@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#include "crypto/wipe.h"
 #include "crypto/zmm.h"
 
 /* Rows of a batch: with its tables it fits 48 KB of first-level cache. 16 messages of 1,420 bytes have 384. */
@@ -34,29 +33,45 @@ static inline void put_run(struct sl_avx512_run *run, const uint8_t *src, uint8_
 	*run = (struct sl_avx512_run){.src = src, .dst = dst, .left = left, .message = message, .block = block};
 }
 
+/* The first pass: the first keys, which need not be lined up, and if these leave lanes the rows that were. */
+static void first_pass(struct sl_avx512 *s, struct sl_avx512_pass *pass, unsigned int n)
+{
+	unsigned int keys = n < SL_AVX512_LANES ? n : SL_AVX512_LANES;
+
+	pass->whole = true;
+	for (unsigned int i = 0; i < keys; i++) {
+		pass->message[i] = i;
+		pass->block[i] = 0;
+		pass->src[i] = sl_avx512_zero;
+		pass->dst[i] = s->key[i];
+		pass->mask[i] = UINT64_MAX;
+	}
+	for (unsigned int i = keys; i < SL_AVX512_LANES; i++)
+		sl_avx512_next_row(s, pass, i);
+}
+
 /* Lines up the rows of n messages, all blocks 0 before the text, and makes up the first pass. */
 static void begin_passes(struct sl_avx512 *s, struct passes *p, struct sl_aead_job *const *jobs, unsigned int n)
 {
-	struct sl_avx512_run *text = s->run + n;
+	struct sl_avx512_run *run = s->run;
 	uint32_t rows = n;
 
+	for (unsigned int i = SL_AVX512_LANES; i < n; i++)
+		put_run(run++, sl_avx512_zero, s->key[i], SL_AVX512_ROW, i, 0);
 	for (unsigned int i = 0; i < n; i++) {
 		uint32_t len = jobs[i]->len;
 
-		put_run(&s->run[i], sl_avx512_zero, s->key[i], SL_AVX512_ROW, i, 0);
-		put_run(text, jobs[i]->src, jobs[i]->dst, len, i, 1);
-		text += len > 0;
+		put_run(run, jobs[i]->src, jobs[i]->dst, len, i, 1);
+		run += len > 0;
 		rows += (len + SL_AVX512_ROW - 1) / SL_AVX512_ROW;
 	}
-	put_run(text, sl_avx512_zero, s->kept[0], 0, 0, 0);
+	put_run(run, sl_avx512_zero, s->kept[0], 0, 0, 0);
 	s->next_run = s->run;
 	p->left = (rows + SL_AVX512_LANES - 1) / SL_AVX512_LANES;
 	p->now = &s->pass[0];
 	p->next = &s->pass[1];
 	p->to_put = NULL;
-	p->now->whole = true;
-	for (unsigned int i = 0; i < SL_AVX512_LANES; i++)
-		sl_avx512_next_row(s, p->now, i);
+	first_pass(s, p->now, n);
 }
 
 static void run_pass(struct sl_avx512 *s, struct passes *p)
@@ -107,6 +122,8 @@ static unsigned int batch(struct sl_aead_job *const *jobs, unsigned int n)
 	uint32_t rows = 0;
 	unsigned int count = 0;
 
+	if (n <= SL_AVX512_MESSAGES && n * rows_of(jobs[0]->len) <= BATCH_ROWS)
+		return n;
 	while (count < n && count < SL_AVX512_MESSAGES) {
 		unsigned int group = n - count < SL_AVX512_GROUP ? n - count : SL_AVX512_GROUP;
 
@@ -119,49 +136,40 @@ static unsigned int batch(struct sl_aead_job *const *jobs, unsigned int n)
 	return count;
 }
 
-/* What the batches of a call leave: keys, a key stream, and the registers. All else was wiped as it was used up. */
+/* Wipes what the batches of a call leave: keys, a key stream, and the registers. All else was wiped as it was used up.
+ */
 static void leave(struct sl_avx512 *s)
 {
-	sl_wipe(s->column, sizeof(s->column));
-	sl_wipe(s->stream, sizeof(s->stream));
+	const __m512i zero = _mm512_setzero_si512();
+
+	for (unsigned int i = 0; i < SL_AVX512_COLUMNS; i++)
+		for (unsigned int j = 0; j < SL_AVX512_MESSAGES; j += SL_AVX512_LANES)
+			_mm512_store_si512(&s->column[i][j], zero);
+	for (unsigned int i = 0; i < 16; i++)
+		s->stream[i] = zero;
+	__asm__ volatile("" ::: "memory");
 	sl_zmm_clear();
 }
 
 static void seal_batch(struct sl_avx512 *s, struct sl_aead_job *const *jobs, unsigned int n)
 {
-	const uint8_t *text[SL_AVX512_MESSAGES];
-	uint8_t *tag[SL_AVX512_MESSAGES];
-	uint32_t len[SL_AVX512_MESSAGES];
 	struct passes p;
 
-	for (unsigned int i = 0; i < n; i++) {
-		text[i] = jobs[i]->dst;
-		tag[i] = jobs[i]->tag;
-		len[i] = jobs[i]->len;
-	}
 	sl_avx512_columns(s, jobs, n);
 	begin_passes(s, &p, jobs, n);
 	while (p.left > 0)
 		run_pass(s, &p);
 	put_last(s, &p);
-	sl_avx512_poly(s, text, len, tag, n);
+	sl_avx512_poly(s, jobs, NULL, n);
 }
 
 static void open_batch(
         struct sl_avx512 *s, struct sl_aead_job *const *jobs, uint8_t (*tags)[SL_TAG_LEN], unsigned int n)
 {
-	const uint8_t *text[SL_AVX512_MESSAGES];
-	uint8_t *tag[SL_AVX512_MESSAGES];
-	uint32_t len[SL_AVX512_MESSAGES];
 	struct sl_avx512_pass kept;
 	unsigned int keys = n;
 	struct passes p;
 
-	for (unsigned int i = 0; i < n; i++) {
-		text[i] = jobs[i]->src;
-		tag[i] = tags[i];
-		len[i] = jobs[i]->len;
-	}
 	sl_avx512_columns(s, jobs, n);
 	begin_passes(s, &p, jobs, n);
 	for (; keys > SL_AVX512_LANES; keys -= SL_AVX512_LANES)
@@ -169,7 +177,7 @@ static void open_batch(
 	keep(s, p.now, keys, &kept);
 	run_pass(s, &p);
 	put_last(s, &p);
-	sl_avx512_poly(s, text, len, tag, n);
+	sl_avx512_poly(s, jobs, tags, n);
 	use_kept(s, &kept);
 	while (p.left > 0)
 		run_pass(s, &p);
@@ -198,19 +206,12 @@ static void mac_all(void *scratch, struct sl_aead_job *const *jobs, const uint8_
         uint8_t (*tags)[SL_TAG_LEN], unsigned int n)
 {
 	struct sl_avx512 *s = scratch;
-	const uint8_t *text[SL_AVX512_MESSAGES];
-	uint8_t *tag[SL_AVX512_MESSAGES];
-	uint32_t len[SL_AVX512_MESSAGES];
 
 	for (unsigned int now; n > 0; jobs += now, keys += now, tags += now, n -= now) {
 		now = batch(jobs, n);
-		for (unsigned int i = 0; i < now; i++) {
+		for (unsigned int i = 0; i < now; i++)
 			memcpy(s->key[i], keys[i], SL_KEY_LEN);
-			text[i] = jobs[i]->src;
-			tag[i] = tags[i];
-			len[i] = jobs[i]->len;
-		}
-		sl_avx512_poly(s, text, len, tag, now);
+		sl_avx512_poly(s, jobs, tags, now);
 	}
 	leave(s);
 }

@@ -122,8 +122,8 @@ void sl_avx512_pass(struct sl_avx512 *s, const struct sl_avx512_pass *pass, cons
 void sl_avx512_last_pass(struct sl_avx512 *s, const struct sl_avx512_pass *previous);
 
 /*
- * Poly1305 (RFC 8439 section 2.8, without associated data) of n texts, 1..SL_AVX512_MESSAGES, the longest first; the
- * key of text i is in s->key[i]. Writes the tags, and wipes s->key and s->group.
+ * Poly1305 (RFC 8439 section 2.8, without associated data) of the ciphertext of n jobs, 1..SL_AVX512_MESSAGES, the
+ * longest first; the key of job i is in s->key[i]. When sealing, tags is NULL, the ciphertext is in dst, and each job
+ * gets its tag; else it is in src, and the tags go to tags[0..n). Wipes s->key and what is secret in s->group.
  */
-void sl_avx512_poly(
-        struct sl_avx512 *s, const uint8_t *const *text, const uint32_t *len, uint8_t *const *tag, unsigned int n);
+void sl_avx512_poly(struct sl_avx512 *s, struct sl_aead_job *const *jobs, uint8_t (*tags)[SL_TAG_LEN], unsigned int n);

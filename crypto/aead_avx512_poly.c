@@ -370,20 +370,20 @@ static void take_keys(struct sl_avx512_group *g, uint8_t (*key)[SL_AVX512_ROW], 
 }
 
 /* Lanes without a message repeat the last one. */
-static void take_texts(struct sl_avx512_group *g, const uint8_t *const *text, const uint32_t *len, unsigned int n)
+static void take_texts(struct sl_avx512_group *g, struct sl_aead_job *const *jobs, bool sealed, unsigned int n)
 {
 	uint32_t all = 0;
 
 	for (unsigned int i = 0; i < n; i++)
-		all |= len[i];
+		all |= jobs[i]->len;
 	g->rows_only = all % SL_AVX512_ROW == 0;
 	for (unsigned int i = 0; i < SL_AVX512_GROUP; i++) {
-		unsigned int from = i < n ? i : n - 1;
-		uint64_t blocks = ((uint64_t)len[from] + BLOCK_LEN - 1) / BLOCK_LEN + !g->rows_only;
+		const struct sl_aead_job *job = jobs[i < n ? i : n - 1];
+		uint64_t blocks = ((uint64_t)job->len + BLOCK_LEN - 1) / BLOCK_LEN + !g->rows_only;
 
-		g->len[i] = len[from];
+		g->len[i] = job->len;
 		g->blocks[i] = blocks;
-		g->last[i] = (uintptr_t)text[from] + BLOCK_LEN * blocks - SL_AVX512_ROW;
+		g->last[i] = (uintptr_t)(sealed ? job->dst : job->src) + BLOCK_LEN * blocks - SL_AVX512_ROW;
 	}
 }
 
@@ -429,7 +429,8 @@ static inline __attribute__((always_inline)) void finish(__m512i tag[2], const s
 	tag[1] = _mm512_mask_add_epi64(tag[1], over, tag[1], one);
 }
 
-static void put_tags(struct sl_avx512_group *g, uint8_t *const *tag, unsigned int n)
+static void put_tags(
+        struct sl_avx512_group *g, struct sl_aead_job *const *jobs, uint8_t (*tags)[SL_TAG_LEN], unsigned int n)
 {
 	alignas(SL_AVX512_ROW) uint8_t pair[2][SL_AVX512_ROW];
 	__m512i words[2];
@@ -439,7 +440,7 @@ static void put_tags(struct sl_avx512_group *g, uint8_t *const *tag, unsigned in
 	_mm512_store_si512(pair[0], _mm512_unpacklo_epi64(words[0], words[1]));
 	_mm512_store_si512(pair[1], _mm512_unpackhi_epi64(words[0], words[1]));
 	for (unsigned int i = 0; i < n; i++)
-		memcpy(tag[i], &pair[i % 2][i / 2 * SL_TAG_LEN], SL_TAG_LEN);
+		memcpy(tags != NULL ? tags[i] : jobs[i]->tag, &pair[i % 2][i / 2 * SL_TAG_LEN], SL_TAG_LEN);
 }
 
 /* By whole registers, while the next group is worked on. */
@@ -467,19 +468,18 @@ static unsigned int members(unsigned int at, unsigned int n)
 }
 
 /* Each part for all groups before the next part: the CPU works on a group while another waits for its own results. */
-void sl_avx512_poly(
-        struct sl_avx512 *s, const uint8_t *const *text, const uint32_t *len, uint8_t *const *tag, unsigned int n)
+void sl_avx512_poly(struct sl_avx512 *s, struct sl_aead_job *const *jobs, uint8_t (*tags)[SL_TAG_LEN], unsigned int n)
 {
 	struct sl_avx512_group *group = s->group;
 
 	for (unsigned int at = 0; at < n; at += SL_AVX512_GROUP) {
-		take_texts(&group[at / SL_AVX512_GROUP], text + at, len + at, members(at, n));
+		take_texts(&group[at / SL_AVX512_GROUP], jobs + at, tags == NULL, members(at, n));
 		take_keys(&group[at / SL_AVX512_GROUP], &s->key[at], members(at, n));
 	}
 	for (unsigned int at = 0; at < n; at += SL_AVX512_GROUP)
 		run(&group[at / SL_AVX512_GROUP]);
 	for (unsigned int at = 0; at < n; at += SL_AVX512_GROUP) {
-		put_tags(&group[at / SL_AVX512_GROUP], tag + at, members(at, n));
+		put_tags(&group[at / SL_AVX512_GROUP], jobs + at, tags != NULL ? tags + at : NULL, members(at, n));
 		wipe(&group[at / SL_AVX512_GROUP]);
 	}
 }
