@@ -18,6 +18,12 @@ static const char help[] =
 	"  -h, --help         this text\n"
 	"  -V, --version      the version\n";
 
+static const char *
+plural(uint32_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 static int
 check(const char *path)
 {
@@ -30,7 +36,8 @@ check(const char *path)
 	sl_config_errors_free(&errs);
 	if (config == NULL)
 		return SL_EXIT_FAILED;
-	printf("%s: ok: %u ports, %u interfaces, %u peers\n", path, config->n_ports, config->n_interfaces, config->n_peers);
+	printf("%s: ok: %u port%s, %u interface%s, %u peer%s\n", path, config->n_ports, plural(config->n_ports),
+		config->n_interfaces, plural(config->n_interfaces), config->n_peers, plural(config->n_peers));
 	sl_config_free(config);
 	return SL_EXIT_DONE;
 }

@@ -27,12 +27,14 @@ check_equal "an unknown command ends with status 2" 2 $?
 check_equal "show without a gateway ends with status 1" 1 $?
 check "and says so" grep -q 'no gateway runs' "$LAB_DIR/show.err"
 
-# --- what run refuses
+# --- what check counts, and what run refuses
 
 hub_network
 spoke_network 1
 hub_start 1
 cp "$LAB_DIR/hub.yaml" "$LAB_DIR/good.yaml"
+check_equal "check counts two and one" "good.yaml: ok: 2 ports, 1 interface, 1 peer" \
+	"$(cd "$LAB_DIR" && "$SLUICE" check -c good.yaml)"
 
 # refused DESCRIPTION WORDS: a run of $LAB_DIR/bad.yaml ends with status 1 and says the words.
 refused() {

@@ -18,6 +18,7 @@
 #include "crypto/x25519.h"
 #include "crypto/x25519_batch.h"
 #include "crypto/x25519_kernel.h"
+#include "tests/unit/test_simd.h"
 
 #define STACK_SIZE (256 * 1024)
 #define PIECE_LEN  8 /* bytes in a row that betray a key */
@@ -225,7 +226,7 @@ static void setup(void)
 	cr_assert(sl_x25519_shared(se, r_eph, i_id.public_key));
 	sl_x25519_public(key, r_eph);
 	cr_assert(sl_x25519_shared(ee, i_eph, key));
-	aead = sl_aead_create(SL_SIMD_AUTO);
+	aead = sl_aead_create(test_simd());
 	cr_assert_not_null(aead);
 }
 
