@@ -86,6 +86,9 @@ static inline __attribute__((always_inline)) __m256i shuffle(__m256i x, const ui
 #define STEP_A(n) poly1305_step(&a0, &a1, &a2, a->poly, a->data + (n)*POLY1305_BLOCK)
 #define STEP_B(n) poly1305_step(&b0, &b1, &b2, b->poly, b->data + (n)*POLY1305_BLOCK)
 
+/* Bytes ahead of the lanes' text that are fetched: two passes. */
+#define AHEAD (2 * CHACHA20_BLOCK)
+
 /* Xors half a block of each lane, which is in the rows' columns. */
 static inline __attribute__((always_inline)) void put_half(const struct avx2_lanes *lanes, __m256i rows[8], size_t at)
 {
@@ -102,6 +105,7 @@ static inline __attribute__((always_inline)) void move_on(struct avx2_lanes *lan
 	lanes->block = _mm256_add_epi32(lanes->block, lanes->step);
 	for (int i = 0; i < AVX2_LANES; i++) {
 		lanes->src[i] += lanes->advance[i];
+		_mm_prefetch((const char *)lanes->src[i] + AHEAD, _MM_HINT_T0);
 		lanes->dst[i] += lanes->advance[i];
 	}
 }
