@@ -89,6 +89,7 @@ create_control(struct sl_gateway *gw)
 		.reclaim = gw->dp->reclaim,
 		.line = (uint16_t)gw->cores.n_workers,
 		.rng = sl_rng_kernel,
+		.simd = gw->config->dataplane.simd,
 		.ops = &sl_gateway_proto_ops,
 		.ctx = gw,
 		.now = gw->now,

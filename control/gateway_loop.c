@@ -12,13 +12,12 @@
 #include "control/reload.h"
 
 /*
- * What one turn takes of each class at most, so that none starves another and a turn stays within 1 ms. A valid
- * initiation costs four X25519, some 130 µs.
+ * What one turn takes of each class at most, so that none starves another and a turn stays within 1 ms. Handshakes have
+ * the protocol core's budget (sl_proto_receive_budget).
  */
 #define FACTS_BUDGET      256
 #define PACKETS_BUDGET    64
 #define MISSES_BUDGET     64
-#define HANDSHAKES_BUDGET 6
 #define TIMERS_BUDGET     256
 #define EVENTS            32
 
@@ -36,8 +35,7 @@ take_facts(struct sl_gateway *gw)
 	uint32_t slots[FACTS_BUDGET], facts[FACTS_BUDGET];
 	unsigned n = sl_peers_take_facts(&gw->dp->peers, &gw->facts_cursor, slots, facts, FACTS_BUDGET);
 
-	for (unsigned i = 0; i < n; i++)
-		sl_proto_facts(gw->proto, slots[i], facts[i], gw->now);
+	sl_proto_facts_batch(gw->proto, slots, facts, n, gw->now);
 	return n > 0;
 }
 
@@ -82,8 +80,8 @@ describe(struct rte_mbuf *m, struct sl_proto_msg *msg)
 static unsigned
 take_handshakes_of(struct sl_gateway *gw, struct sl_gateway_if *gi, unsigned budget)
 {
-	struct rte_mbuf *pkts[HANDSHAKES_BUDGET];
-	struct sl_proto_msg msgs[HANDSHAKES_BUDGET];
+	struct rte_mbuf *pkts[SL_PROTO_BATCH];
+	struct sl_proto_msg msgs[SL_PROTO_BATCH];
 	unsigned waiting = rte_ring_count(gi->handshakes);
 	unsigned n;
 
@@ -102,7 +100,8 @@ take_handshakes_of(struct sl_gateway *gw, struct sl_gateway_if *gi, unsigned bud
 static bool
 take_handshakes(struct sl_gateway *gw)
 {
-	unsigned left = HANDSHAKES_BUDGET;
+	const unsigned budget = sl_proto_receive_budget(gw->proto);
+	unsigned left = budget;
 
 	if (gw->n_wg_ifs == 0)
 		return false;
@@ -113,7 +112,7 @@ take_handshakes(struct sl_gateway *gw)
 		left -= take_handshakes_of(gw, gi, gw->n_wg_ifs == 1 ? left : share);
 	}
 	gw->next_wg_if = (gw->next_wg_if + 1) % gw->n_wg_ifs;
-	return left < HANDSHAKES_BUDGET;
+	return left < budget;
 }
 
 static void

@@ -52,6 +52,7 @@ enum sl_noise_result sl_noise_create_initiation(struct sl_noise_handshake *hs, c
         const uint8_t ephemeral_private[SL_KEY_LEN], uint32_t local_index, struct sl_msg_initiation *msg)
 {
 	struct sl_noise_initiation job = {.hs = hs,
+	        .id = id,
 	        .remote = remote,
 	        .ss = ss,
 	        .timestamp = timestamp,
@@ -59,7 +60,7 @@ enum sl_noise_result sl_noise_create_initiation(struct sl_noise_handshake *hs, c
 	        .local_index = local_index,
 	        .msg = msg};
 
-	sl_noise_create_initiations(SL_SIMD_AUTO, id, &job, 1);
+	sl_noise_create_initiations(SL_SIMD_AUTO, &job, 1);
 	return job.result;
 }
 

@@ -54,8 +54,7 @@ static void start(struct sl_ikpsk2 *s, const uint8_t responder_static[SL_KEY_LEN
 	sl_ikpsk2_start(s, SL_NOISE_IDENTIFIER, sizeof(SL_NOISE_IDENTIFIER) - 1, responder_static);
 }
 
-void sl_noise_create_initiations(
-        enum sl_simd simd, const struct sl_noise_identity *id, struct sl_noise_initiation *jobs, unsigned int n)
+void sl_noise_create_initiations(enum sl_simd simd, struct sl_noise_initiation *jobs, unsigned int n)
 {
 	struct sl_msg_initiation out[SL_NOISE_BATCH];
 	struct lot lot;
@@ -66,11 +65,11 @@ void sl_noise_create_initiations(
 		struct sl_ikpsk2_job *job;
 
 		jobs[i].result = SL_NOISE_BAD_STATE;
-		if (!id->valid)
+		if (!jobs[i].id->valid)
 			continue;
 		job = enter_copy(&lot, i, NULL);
 		start(job->s, jobs[i].remote);
-		job->own_public = id->public_key;
+		job->own_public = jobs[i].id->public_key;
 		job->rs = jobs[i].remote;
 		job->ss = jobs[i].ss;
 		job->e_private = jobs[i].ephemeral_private;

@@ -14,6 +14,7 @@
 /* sl_noise_create_initiation, with its arguments and result. */
 struct sl_noise_initiation {
 	struct sl_noise_handshake *hs;
+	const struct sl_noise_identity *id;
 	const uint8_t *remote;
 	const uint8_t *ss;
 	const uint8_t *timestamp;
@@ -23,8 +24,7 @@ struct sl_noise_initiation {
 	enum sl_noise_result result;
 };
 
-void sl_noise_create_initiations(
-        enum sl_simd simd, const struct sl_noise_identity *id, struct sl_noise_initiation *jobs, unsigned int n);
+void sl_noise_create_initiations(enum sl_simd simd, struct sl_noise_initiation *jobs, unsigned int n);
 
 /* sl_noise_consume_initiation_static, then sl_noise_consume_initiation_finish. */
 struct sl_noise_received {

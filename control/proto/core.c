@@ -30,6 +30,7 @@ sl_proto_create(struct sl_proto **out, const struct sl_proto_config *cfg)
 	core->ctx = cfg->ctx;
 	core->rng = cfg->rng;
 	core->line = cfg->line;
+	core->simd = cfg->simd == SL_SIMD_AUTO ? sl_simd_best() : cfg->simd;
 	core->hash_mask = power_of_two_from(capacity) - 1;
 	core->failure_limit = (struct sl_failure_limit){.tokens = SL_FAILURE_BURST * SL_NSEC_PER_SEC, .at = cfg->now};
 	sl_rng_bytes(&core->rng, &core->hash_seed, sizeof(core->hash_seed));
@@ -75,7 +76,8 @@ peer_of_timer(struct sl_wheel_node *node)
 bool
 sl_proto_advance(struct sl_proto *core, uint64_t now, unsigned budget)
 {
-	struct sl_wheel_node *node;
+	struct sl_proto_gather gather;
+	bool more = true;
 
 	for (struct sl_proto_if *ifp = core->ifs; core->passes > 0 && ifp; ifp = ifp->next) {
 		if (ifp->pass) {
@@ -84,13 +86,18 @@ sl_proto_advance(struct sl_proto *core, uint64_t now, unsigned budget)
 		}
 	}
 	sl_peers_unlinger(core);
-	for (unsigned n = 0; n < budget; n++) {
-		node = sl_wheel_expire(&core->wheel, now);
-		if (!node)
-			return core->passes > 0;
+	sl_handshakes_gather(core, &gather);
+	for (unsigned n = 0; n < budget && !gather.full; n++) {
+		struct sl_wheel_node *node = sl_wheel_expire(&core->wheel, now);
+
+		if (!node) {
+			more = core->passes > 0;
+			break;
+		}
 		sl_timers_run(peer_of_timer(node), now);
 	}
-	return true;
+	sl_handshakes_send(core, now);
+	return more;
 }
 
 uint64_t

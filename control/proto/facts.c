@@ -69,6 +69,17 @@ need_session(struct sl_proto_peer *peer, uint64_t now)
 }
 
 void
+sl_proto_facts_batch(struct sl_proto *core, const uint32_t *slots, const uint32_t *facts, unsigned n, uint64_t now)
+{
+	struct sl_proto_gather gather;
+
+	sl_handshakes_gather(core, &gather);
+	for (unsigned i = 0; i < n; i++)
+		sl_proto_facts(core, slots[i], facts[i], now);
+	sl_handshakes_send(core, now);
+}
+
+void
 sl_proto_facts(struct sl_proto *core, uint32_t slot, uint32_t facts, uint64_t now)
 {
 	struct sl_proto_peer *peer = sl_proto_peer_at(core, slot);

@@ -6,9 +6,12 @@
 
 #include "control/proto/internal.h"
 #include "crypto/bytes.h"
+#include "crypto/noise_batch.h"
 #include "crypto/tai64n.h"
 #include "crypto/wipe.h"
+#include "crypto/x25519_batch.h"
 
+#define GATHER_WITHOUT_LANES 8 /* initiations that come together where X25519 is done one by one */
 #define UNANSWERED_TO_REPORT 3 /* initiations before people are told; again when giving up */
 
 struct sl_proto_handshake *
@@ -131,37 +134,135 @@ obstacle(struct sl_proto_peer *peer)
 	return SL_FAILURE_COUNT;
 }
 
+/* Initiations that are made side by side. */
+struct initiations {
+	unsigned n;
+	struct sl_proto_peer *peers[SL_PROTO_BATCH];
+	struct sl_noise_initiation jobs[SL_PROTO_BATCH];
+	struct sl_msg_initiation msgs[SL_PROTO_BATCH];
+	uint8_t ephemerals[SL_PROTO_BATCH][SL_KEY_LEN];
+};
+
+/* All that an initiation needs before its arithmetic, unless something is in its way. */
 static void
-send_initiation(struct sl_proto_peer *peer, struct sl_proto_handshake *hs, uint64_t now)
+begin_initiation(struct initiations *in, struct sl_proto_peer *peer, uint64_t now)
 {
-	struct sl_proto_if *ifp = peer->ifp;
+	struct sl_proto_handshake *hs = sl_handshake_get(peer);
 	enum sl_failure cause = obstacle(peer);
-	struct sl_msg_initiation msg;
-	uint8_t ephemeral[SL_KEY_LEN];
-	enum sl_noise_result result;
+	uint8_t *ephemeral = in->ephemerals[in->n];
 	uint32_t index;
 
+	if (!hs)
+		return;
 	if (cause != SL_FAILURE_COUNT) {
-		sl_failure_note(ifp, peer, cause, NULL, NULL, now);
+		sl_failure_note(peer->ifp, peer, cause, NULL, NULL, now);
 		return;
 	}
 	hs->sends++;
 	sl_timers_initiated(peer, now);
 	if (!sl_handshake_reserve(peer, hs, &index)) {
-		sl_failure_note(ifp, peer, SL_FAILURE_NO_INDEX, NULL, NULL, now);
+		sl_failure_note(peer->ifp, peer, SL_FAILURE_NO_INDEX, NULL, NULL, now);
 		return;
 	}
 	next_timestamp(peer);
-	sl_rng_bytes(&ifp->core->rng, ephemeral, sizeof(ephemeral));
-	result = sl_noise_create_initiation(&hs->noise, &ifp->identity, peer->public_key, peer->static_static,
-		peer->sent_timestamp, ephemeral, index, &msg);
-	sl_wipe(ephemeral, sizeof(ephemeral));
+	sl_rng_bytes(&peer->ifp->core->rng, ephemeral, SL_KEY_LEN);
+	in->jobs[in->n] = (struct sl_noise_initiation){
+		.hs = &hs->noise,
+		.id = &peer->ifp->identity,
+		.remote = peer->public_key,
+		.ss = peer->static_static,
+		.timestamp = peer->sent_timestamp,
+		.ephemeral_private = ephemeral,
+		.local_index = index,
+		.msg = &in->msgs[in->n],
+	};
+	in->peers[in->n++] = peer;
+}
+
+static void
+end_initiation(struct sl_proto_peer *peer, enum sl_noise_result result, struct sl_msg_initiation *msg, uint64_t now)
+{
 	if (result != SL_NOISE_OK) {
-		sl_failure_note(ifp, peer, SL_FAILURE_LOW_ORDER, NULL, NULL, now);
+		sl_failure_note(peer->ifp, peer, SL_FAILURE_LOW_ORDER, NULL, NULL, now);
 		return;
 	}
-	ifp->counters.initiations_sent++;
-	sl_handshake_send(peer, &msg, sizeof(msg), now);
+	peer->ifp->counters.initiations_sent++;
+	sl_handshake_send(peer, msg, sizeof(*msg), now);
+}
+
+/* To n different peers. */
+static void
+send_initiations(struct sl_proto *core, struct sl_proto_peer *const *peers, unsigned n, uint64_t now)
+{
+	struct sl_proto_peer *reachable[SL_PROTO_BATCH] = {NULL};
+	struct initiations in;
+	unsigned count = 0;
+
+	in.n = 0;
+	for (unsigned i = 0; i < n; i++)
+		if (sl_peer_has_endpoint(peers[i]))
+			reachable[count++] = peers[i];
+	sl_peers_static_static(core, reachable, count);
+	for (unsigned i = 0; i < n; i++)
+		begin_initiation(&in, peers[i], now);
+	sl_noise_create_initiations(core->simd, in.jobs, in.n);
+	sl_wipe(in.ephemerals, in.n * sizeof(in.ephemerals[0]));
+	for (unsigned i = 0; i < in.n; i++)
+		end_initiation(in.peers[i], in.jobs[i].result, &in.msgs[i], now);
+}
+
+/* As many as one step of control's loop bears: an initiation costs two X25519 or three. */
+static unsigned
+gather_limit(const struct sl_proto *core)
+{
+	return sl_x25519_kernel_of(core->simd) ? SL_PROTO_BATCH : GATHER_WITHOUT_LANES;
+}
+
+void
+sl_handshakes_gather(struct sl_proto *core, struct sl_proto_gather *gather)
+{
+	gather->n = 0;
+	gather->full = false;
+	core->gather = gather;
+}
+
+static void
+send_gathered(struct sl_proto *core, struct sl_proto_gather *gather, uint64_t now)
+{
+	send_initiations(core, gather->peers, gather->n, now);
+	for (unsigned i = 0; i < gather->n; i++)
+		sl_timers_update(gather->peers[i], now);
+	gather->n = 0;
+}
+
+void
+sl_handshakes_send(struct sl_proto *core, uint64_t now)
+{
+	struct sl_proto_gather *gather = core->gather;
+
+	core->gather = NULL;
+	send_gathered(core, gather, now);
+}
+
+/* At once, or with others. A peer that is asked for twice is asked for once. */
+static void
+initiate(struct sl_proto_peer *peer, uint64_t now)
+{
+	struct sl_proto *core = peer->ifp->core;
+	struct sl_proto_gather *gather = core->gather;
+
+	if (!gather) {
+		send_initiations(core, &peer, 1, now);
+		return;
+	}
+	for (unsigned i = 0; i < gather->n; i++)
+		if (gather->peers[i] == peer)
+			return;
+	gather->peers[gather->n++] = peer;
+	if (gather->n < gather_limit(core))
+		return;
+	gather->full = true;
+	send_gathered(core, gather, now);
 }
 
 void
@@ -179,7 +280,7 @@ sl_handshake_request(struct sl_proto_peer *peer, uint64_t now)
 	hs->sends = hs->retransmit_at != 0 ? 1 : 0;
 	if (!too_soon(peer, now)) {
 		hs->sends = 0;
-		send_initiation(peer, hs, now);
+		initiate(peer, now);
 	}
 }
 
@@ -199,5 +300,5 @@ sl_handshake_retransmit(struct sl_proto_peer *peer, uint64_t now)
 	if (too_soon(peer, now))
 		hs->retransmit_at = peer->last_sent + SL_REKEY_TIMEOUT_NS + sl_jitter(peer->ifp->core);
 	else
-		send_initiation(peer, hs, now);
+		initiate(peer, now);
 }

@@ -19,6 +19,13 @@ struct sl_proto_handshake {
 	struct sl_cookie_jar jar;
 };
 
+/* Peers that want an initiation, put together so that their messages are made side by side. */
+struct sl_proto_gather {
+	unsigned n;
+	bool full; /* it has been emptied on the way */
+	struct sl_proto_peer *peers[SL_PROTO_BATCH];
+};
+
 struct sl_proto {
 	struct sl_peers *peers;
 	struct sl_session_table *sessions;
@@ -27,6 +34,8 @@ struct sl_proto {
 	void *ctx;
 	struct sl_rng rng;
 	uint16_t line;
+	enum sl_simd simd;                 /* never SL_SIMD_AUTO */
+	struct sl_proto_gather *gather;    /* NULL: initiations are made at once */
 	struct sl_wheel wheel;
 	struct sl_failure_limit failure_limit;
 	struct sl_proto_if *ifs;           /* all, linked by `next` */
@@ -99,6 +108,8 @@ sl_proto_if_usable(const struct sl_proto_if *ifp)
 void sl_peer_sync_identity(struct sl_proto_peer *peer, uint64_t now);
 /* Whether ss with the peer is not zero; computes it where it is not cached (8). */
 bool sl_peer_static_static(struct sl_proto_peer *peer);
+/* Computes those of n peers, up to SL_PROTO_BATCH, that are not cached, side by side. */
+void sl_peers_static_static(struct sl_proto *core, struct sl_proto_peer *const *peers, unsigned n);
 /* Stops everything and wipes handshake and sessions (46). */
 void sl_peer_stop(struct sl_proto_peer *peer);
 /* Frees what lingers and can go. */
@@ -122,6 +133,12 @@ void sl_handshake_free(struct sl_proto_peer *peer);
 void sl_handshake_request(struct sl_proto_peer *peer, uint64_t now);
 /* The retransmission timer has expired (29). */
 void sl_handshake_retransmit(struct sl_proto_peer *peer, uint64_t now);
+/*
+ * Initiations that are asked for from here on are made by sl_handshakes_send, or when as many have come together as one
+ * step of control's loop bears. Until then nothing may be done to their peers but what timers and facts do.
+ */
+void sl_handshakes_gather(struct sl_proto *core, struct sl_proto_gather *gather);
+void sl_handshakes_send(struct sl_proto *core, uint64_t now);
 /* Writes the macs and sends; stamps the peer as sent to. */
 void sl_handshake_send(struct sl_proto_peer *peer, void *msg, size_t len, uint64_t now);
 /* Reserves a session slot for a new handshake; the old one's index is free at once (21). */

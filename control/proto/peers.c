@@ -5,6 +5,7 @@
 #include "control/proto/internal.h"
 #include "crypto/bytes.h"
 #include "crypto/wipe.h"
+#include "crypto/x25519_batch.h"
 
 /* --- slots: used again first in first out, once so many rest --- */
 
@@ -250,17 +251,31 @@ sl_proto_peer_remove(struct sl_proto_peer *peer)
 
 /* --- changes --- */
 
+void
+sl_peers_static_static(struct sl_proto *core, struct sl_proto_peer *const *peers, unsigned n)
+{
+	struct sl_x25519_job jobs[SL_PROTO_BATCH];
+	unsigned missing = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct sl_proto_peer *peer = peers[i];
+		const struct sl_proto_if *ifp = peer->ifp;
+
+		if (peer->static_generation == ifp->generation || !ifp->identity.valid)
+			continue;
+		/* A zero result is cached like any other: the verdict is drawn from it when it is used. */
+		jobs[missing++] = (struct sl_x25519_job){
+			.private_key = ifp->identity.private_key, .public_key = peer->public_key, .out = peer->static_static};
+		peer->static_generation = ifp->generation;
+	}
+	sl_x25519_batch(core->simd, jobs, missing);
+}
+
 bool
 sl_peer_static_static(struct sl_proto_peer *peer)
 {
-	struct sl_proto_if *ifp = peer->ifp;
-
-	if (peer->static_generation != ifp->generation) {
-		/* A zero result is cached like any other: the verdict is drawn from it below. */
-		(void)!sl_noise_static_static(peer->static_static, &ifp->identity, peer->public_key);
-		peer->static_generation = ifp->generation;
-	}
-	return !sl_is_zero(peer->static_static, SL_KEY_LEN);
+	sl_peers_static_static(peer->ifp->core, &peer, 1);
+	return peer->static_generation == peer->ifp->generation && !sl_is_zero(peer->static_static, SL_KEY_LEN);
 }
 
 void

@@ -56,6 +56,7 @@ struct sl_proto_config {
 	struct sl_reclaim *reclaim;
 	uint16_t line;                      /* of `peers`, written by the control core alone */
 	struct sl_rng rng;
+	enum sl_simd simd;                  /* of the handshakes' arithmetic; one that the CPU runs, or SL_SIMD_AUTO */
 	const struct sl_proto_ops *ops;
 	void *ctx;
 	uint64_t now;                       /* ns */
@@ -73,7 +74,12 @@ void sl_proto_destroy(struct sl_proto *core);
 bool sl_proto_advance(struct sl_proto *core, uint64_t now, unsigned budget);
 /* When sl_proto_advance next has something to do: never later than that, possibly earlier; UINT64_MAX: never. */
 uint64_t sl_proto_next(const struct sl_proto *core);
-/* Facts (enum sl_peer_fact) that workers raised about the peer in `slot`. Slots without a peer are ignored. */
+/*
+ * Facts (enum sl_peer_fact) that workers raised about the peers in n slots, one after another. Slots without a peer are
+ * ignored.
+ */
+void sl_proto_facts_batch(
+	struct sl_proto *core, const uint32_t *slots, const uint32_t *facts, unsigned n, uint64_t now);
 void sl_proto_facts(struct sl_proto *core, uint32_t slot, uint32_t facts, uint64_t now);
 
 /* A received message of type 1, 2 or 3, of any size. Workers have checked its mac1: it is not checked again here. */
@@ -88,9 +94,13 @@ struct sl_proto_msg {
 
 /*
  * Takes n handshake messages that waited at one interface (protocol.md 14–20, 22, 34, 35, 41). The initiations among
- * them are consumed stage by stage, all together. A valid one costs four X25519, so n bounds the step.
+ * them are consumed stage by stage, all together, and so are the responses. A valid initiation costs four X25519, so n
+ * bounds the step.
  */
 void sl_proto_receive(struct sl_proto_if *ifp, const struct sl_proto_msg *msgs, unsigned n, uint64_t now);
+
+/* How many messages one step of the control loop, 1 ms, may take: 1..SL_PROTO_BATCH. More where X25519 has lanes. */
+unsigned sl_proto_receive_budget(const struct sl_proto *core);
 
 /* --- interfaces --- */
 

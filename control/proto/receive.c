@@ -1,15 +1,23 @@
 /*
  * Handshake messages that came in (protocol.md 16, 19–22, 35, 41). Initiations
  * of one batch go through each stage together: admitted, their senders' static
- * keys decrypted, peers found, timestamps opened, answered. Each stage is a
- * loop over independent items, which is where batch kernels fit.
+ * keys decrypted, peers found, timestamps opened, accepted, answered. Each
+ * stage is a loop over independent items, or their arithmetic side by side.
+ * Responses go before the initiations, together as well.
  */
 #include "control/proto/internal.h"
 #include "crypto/bytes.h"
+#include "crypto/noise_batch.h"
 #include "crypto/tai64n.h"
 #include "crypto/wipe.h"
+#include "crypto/x25519_batch.h"
 
 #define UNCONFIRMED_TO_REPORT 3 /* responses in a row that came to nothing */
+
+/* Messages of one step of control's loop where X25519 is done one by one: some 130 µs for a valid initiation. */
+#define BUDGET_WITHOUT_LANES 6
+
+static_assert(SL_PROTO_BATCH <= SL_NOISE_BATCH, "a batch goes through each step of the handshake in one call");
 
 /* An initiation on its way through the batch. */
 struct item {
@@ -17,6 +25,12 @@ struct item {
 	struct sl_proto_peer *peer;
 	struct sl_noise_interim interim;
 	uint8_t timestamp[SL_TAI64N_LEN];
+	enum sl_noise_result result; /* of the last step */
+	/* once it is accepted */
+	struct sl_proto_handshake *hs;
+	uint32_t index;
+	uint8_t ephemeral[SL_KEY_LEN];
+	struct sl_msg_response response;
 };
 
 struct batch {
@@ -24,6 +38,8 @@ struct batch {
 	uint64_t now;
 	unsigned n;
 	struct item items[SL_PROTO_BATCH];
+	unsigned n_responses;
+	const struct sl_proto_msg *responses[SL_PROTO_BATCH];
 };
 
 static void
@@ -50,13 +66,25 @@ stage(struct batch *b, bool (*fn)(struct batch *b, struct item *item))
 	b->n = kept;
 }
 
-static bool
-decrypt_static(struct batch *b, struct item *item)
+static void
+decrypt_statics(struct batch *b)
 {
-	struct sl_msg_initiation msg;
+	struct sl_noise_received jobs[SL_PROTO_BATCH];
 
-	memcpy(&msg, item->msg->data, sizeof(msg));
-	if (sl_noise_consume_initiation_static(&item->interim, &b->ifp->identity, &msg) == SL_NOISE_OK)
+	for (unsigned i = 0; i < b->n; i++)
+		jobs[i] = (struct sl_noise_received){
+			.interim = &b->items[i].interim,
+			.msg = (const void *)b->items[i].msg->data,
+		};
+	sl_noise_consume_initiations_static(b->ifp->core->simd, &b->ifp->identity, jobs, b->n);
+	for (unsigned i = 0; i < b->n; i++)
+		b->items[i].result = jobs[i].result;
+}
+
+static bool
+decrypted(struct batch *b, struct item *item)
+{
+	if (item->result == SL_NOISE_OK)
 		return true;
 	fail(b, item, SL_FAILURE_UNDECRYPTABLE, NULL);
 	return false;
@@ -73,16 +101,48 @@ find_peer(struct batch *b, struct item *item)
 		return false;
 	}
 	sl_peer_sync_identity(item->peer, b->now);
+	return true;
+}
+
+static void
+compute_static_statics(struct batch *b)
+{
+	struct sl_proto_peer *peers[SL_PROTO_BATCH];
+
+	for (unsigned i = 0; i < b->n; i++)
+		peers[i] = b->items[i].peer;
+	sl_peers_static_static(b->ifp->core, peers, b->n);
+}
+
+static bool
+has_static_static(struct batch *b, struct item *item)
+{
 	if (sl_peer_static_static(item->peer))
 		return true;
 	fail(b, item, SL_FAILURE_LOW_ORDER, NULL);
 	return false;
 }
 
-static bool
-open_timestamp(struct batch *b, struct item *item)
+static void
+open_timestamps(struct batch *b)
 {
-	if (sl_noise_consume_initiation_finish(&item->interim, item->peer->static_static, item->timestamp) == SL_NOISE_OK)
+	struct sl_noise_received jobs[SL_PROTO_BATCH];
+
+	for (unsigned i = 0; i < b->n; i++)
+		jobs[i] = (struct sl_noise_received){
+			.interim = &b->items[i].interim,
+			.ss = b->items[i].peer->static_static,
+			.timestamp = b->items[i].timestamp,
+		};
+	sl_noise_consume_initiations_finish(b->ifp->core->simd, jobs, b->n);
+	for (unsigned i = 0; i < b->n; i++)
+		b->items[i].result = jobs[i].result;
+}
+
+static bool
+authentic(struct batch *b, struct item *item)
+{
+	if (item->result == SL_NOISE_OK)
 		return true;
 	fail(b, item, SL_FAILURE_FORGED, NULL);
 	return false;
@@ -107,65 +167,93 @@ fresh(const struct batch *b, const struct item *item)
 	return true;
 }
 
-static void
-send_response(struct batch *b, struct item *item, struct sl_proto_handshake *hs, uint32_t index)
-{
-	struct sl_proto_peer *peer = item->peer;
-	struct sl_msg_response msg;
-	uint8_t ephemeral[SL_KEY_LEN];
-	enum sl_noise_result result;
-
-	sl_rng_bytes(&b->ifp->core->rng, ephemeral, sizeof(ephemeral));
-	result = sl_noise_create_response(&hs->noise, peer->psk, ephemeral, index, &msg);
-	sl_wipe(ephemeral, sizeof(ephemeral));
-	if (result != SL_NOISE_OK || !sl_sessions_begin(peer, hs, b->now)) {
-		fail(b, item, SL_FAILURE_FORGED, NULL);
-		return;
-	}
-	sl_timers_session_derived(peer, b->now);
-	b->ifp->counters.responses_sent++;
-	sl_handshake_send(peer, &msg, sizeof(msg), b->now);
-	if (peer->unconfirmed < UINT8_MAX)
-		peer->unconfirmed++;
-	if (peer->unconfirmed >= UNCONFIRMED_TO_REPORT)
-		fail(b, item, SL_FAILURE_UNCONFIRMED, NULL);
-}
-
-/* The peer's state is judged here, after those before it in the batch have changed it. */
+/*
+ * The peer's state is judged here, after those before it in the batch have changed it: of two initiations of one peer the
+ * later is never accepted with the earlier, for it comes at the same time. So a peer is answered once in a batch.
+ */
 static bool
-answer(struct batch *b, struct item *item)
+accept_initiation(struct batch *b, struct item *item)
 {
 	struct sl_proto_peer *peer = item->peer;
-	struct sl_proto_handshake *hs;
-	uint32_t index;
 
 	if (!fresh(b, item))
 		return false;
-	hs = sl_handshake_get(peer);
-	if (!hs || !sl_handshake_reserve(peer, hs, &index)) {
+	item->hs = sl_handshake_get(peer);
+	if (!item->hs || !sl_handshake_reserve(peer, item->hs, &item->index)) {
 		fail(b, item, SL_FAILURE_NO_INDEX, NULL);
 		return false;
 	}
-	if (sl_noise_commit_initiation(&hs->noise, &item->interim) != SL_NOISE_OK)
+	if (sl_noise_commit_initiation(&item->hs->noise, &item->interim) != SL_NOISE_OK)
 		return false;
 	memcpy(peer->latest_timestamp, item->timestamp, SL_TAI64N_LEN);
 	peer->last_consumed = b->now;
 	b->ifp->counters.initiations_received++;
 	sl_peer_roam(peer, item->msg);
 	sl_timers_handshake_received(peer, item->msg->len, b->now);
-	send_response(b, item, hs, index);
-	sl_timers_update(peer, b->now);
+	sl_rng_bytes(&b->ifp->core->rng, item->ephemeral, sizeof(item->ephemeral));
 	return true;
+}
+
+static void
+create_responses(struct batch *b)
+{
+	struct sl_noise_response jobs[SL_PROTO_BATCH];
+
+	for (unsigned i = 0; i < b->n; i++) {
+		struct item *item = &b->items[i];
+
+		jobs[i] = (struct sl_noise_response){
+			.hs = &item->hs->noise,
+			.psk = item->peer->psk,
+			.ephemeral_private = item->ephemeral,
+			.local_index = item->index,
+			.msg = &item->response,
+		};
+	}
+	sl_noise_create_responses(b->ifp->core->simd, jobs, b->n);
+	for (unsigned i = 0; i < b->n; i++)
+		b->items[i].result = jobs[i].result;
+}
+
+static void
+send_response(struct batch *b, struct item *item)
+{
+	struct sl_proto_peer *peer = item->peer;
+
+	if (item->result != SL_NOISE_OK || !sl_sessions_begin(peer, item->hs, b->now)) {
+		fail(b, item, SL_FAILURE_FORGED, NULL);
+		return;
+	}
+	sl_timers_session_derived(peer, b->now);
+	b->ifp->counters.responses_sent++;
+	sl_handshake_send(peer, &item->response, sizeof(item->response), b->now);
+	if (peer->unconfirmed < UINT8_MAX)
+		peer->unconfirmed++;
+	if (peer->unconfirmed >= UNCONFIRMED_TO_REPORT)
+		fail(b, item, SL_FAILURE_UNCONFIRMED, NULL);
 }
 
 static void
 take_initiations(struct batch *b)
 {
-	stage(b, decrypt_static);
+	unsigned all = b->n;
+
+	if (all == 0)
+		return;
+	decrypt_statics(b);
+	stage(b, decrypted);
 	stage(b, find_peer);
-	stage(b, open_timestamp);
-	stage(b, answer);
-	sl_wipe(b->items, sizeof(b->items));
+	compute_static_statics(b);
+	stage(b, has_static_static);
+	open_timestamps(b);
+	stage(b, authentic);
+	stage(b, accept_initiation);
+	create_responses(b);
+	for (unsigned i = 0; i < b->n; i++) {
+		send_response(b, &b->items[i]);
+		sl_timers_update(b->items[i].peer, b->now);
+	}
+	sl_wipe(b->items, all * sizeof(b->items[0]));
 }
 
 /* The peer whose own initiation carries this index, or NULL. */
@@ -185,20 +273,59 @@ initiator_of(struct sl_proto_if *ifp, uint32_t index)
 	return peer;
 }
 
-static void
-take_response(struct sl_proto_if *ifp, const struct sl_proto_msg *in, uint64_t now)
-{
-	struct sl_msg_response msg;
-	struct sl_proto_peer *peer;
-	enum sl_noise_result result;
+/* Responses that are tried side by side, each for a handshake of its own. */
+struct answers {
+	unsigned n;
+	struct sl_proto_peer *peers[SL_PROTO_BATCH];
+	const struct sl_proto_msg *msgs[SL_PROTO_BATCH];
+	struct sl_noise_answer jobs[SL_PROTO_BATCH];
+};
 
-	memcpy(&msg, in->data, sizeof(msg));
-	peer = initiator_of(ifp, msg.receiver);
-	if (!peer) {
-		ifp->counters.unexpected++;
-		return;
+static bool
+has_answer_for(const struct answers *a, const struct sl_proto_peer *peer)
+{
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->peers[i] == peer)
+			return true;
+	return false;
+}
+
+/* Those from place `first` on, up to one whose handshake is tried already: that has to see what becomes of it. */
+static unsigned
+find_initiators(struct batch *b, unsigned first, struct answers *a)
+{
+	unsigned i;
+
+	a->n = 0;
+	for (i = first; i < b->n_responses; i++) {
+		struct sl_msg_response msg;
+		struct sl_proto_peer *peer;
+
+		memcpy(&msg, b->responses[i]->data, sizeof(msg));
+		peer = initiator_of(b->ifp, msg.receiver);
+		if (!peer) {
+			b->ifp->counters.unexpected++;
+			continue;
+		}
+		if (has_answer_for(a, peer))
+			break;
+		a->peers[a->n] = peer;
+		a->msgs[a->n] = b->responses[i];
+		a->jobs[a->n++] = (struct sl_noise_answer){
+			.hs = &peer->handshake->noise,
+			.psk = peer->psk,
+			.msg = (const void *)b->responses[i]->data,
+		};
 	}
-	result = sl_noise_consume_response(&peer->handshake->noise, &ifp->identity, peer->psk, &msg);
+	return i;
+}
+
+static void
+take_response(struct batch *b, struct sl_proto_peer *peer, const struct sl_proto_msg *in, enum sl_noise_result result)
+{
+	struct sl_proto_if *ifp = b->ifp;
+	uint64_t now = b->now;
+
 	if (result != SL_NOISE_OK) {
 		sl_failure_note(ifp, peer, result == SL_NOISE_BAD_AUTH ? SL_FAILURE_WRONG_PSK : SL_FAILURE_UNDECRYPTABLE,
 			&in->src, NULL, now);
@@ -213,6 +340,19 @@ take_response(struct sl_proto_if *ifp, const struct sl_proto_msg *in, uint64_t n
 		ifp->core->ops->drain(ifp->core->ctx, peer->slot);
 	}
 	sl_timers_update(peer, now);
+}
+
+static void
+take_responses(struct batch *b)
+{
+	struct answers a;
+
+	for (unsigned next = 0; next < b->n_responses;) {
+		next = find_initiators(b, next, &a);
+		sl_noise_consume_responses(b->ifp->core->simd, &b->ifp->identity, a.jobs, a.n);
+		for (unsigned i = 0; i < a.n; i++)
+			take_response(b, a.peers[i], a.msgs[i], a.jobs[i].result);
+	}
 }
 
 /* The type of a message of the right size; 0: none that belongs here. */
@@ -262,9 +402,9 @@ take_one(struct batch *b, const struct sl_proto_msg *msg)
 		sl_cookie_consume(b->ifp, msg, b->now);
 	} else if (admitted(b->ifp, msg, b->now)) {
 		if (type == SL_MSG_INITIATION)
-			b->items[b->n++].msg = msg;
+			b->items[b->n++] = (struct item){.msg = msg};
 		else
-			take_response(b->ifp, msg, b->now);
+			b->responses[b->n_responses++] = msg;
 	}
 }
 
@@ -275,12 +415,22 @@ sl_proto_receive(struct sl_proto_if *ifp, const struct sl_proto_msg *msgs, unsig
 		return;
 	while (n > 0) {
 		unsigned round = n < SL_PROTO_BATCH ? n : SL_PROTO_BATCH;
-		struct batch b = {.ifp = ifp, .now = now};
+		struct batch b;
 
+		b.ifp = ifp;
+		b.now = now;
+		b.n = b.n_responses = 0;
 		for (unsigned i = 0; i < round; i++)
 			take_one(&b, &msgs[i]);
+		take_responses(&b);
 		take_initiations(&b);
 		msgs += round;
 		n -= round;
 	}
+}
+
+unsigned
+sl_proto_receive_budget(const struct sl_proto *core)
+{
+	return sl_x25519_kernel_of(core->simd) ? SL_PROTO_BATCH : BUDGET_WITHOUT_LANES;
 }

@@ -206,10 +206,10 @@ Test(noise_batch, p9_many_initiations_and_their_answers)
 
 			if (i % 7 == 3)
 				memset(p->ss, 0, 32);
-			out[i] = (struct sl_noise_initiation){&p->initiator, p->id.public_key, p->ss, p->stamp,
+			out[i] = (struct sl_noise_initiation){&p->initiator, &responder, p->id.public_key, p->ss, p->stamp,
 			        p->ephemeral[0], 500 + i, &p->msg1, SL_NOISE_OK};
 		}
-		sl_noise_create_initiations(*simd, &responder, out, N);
+		sl_noise_create_initiations(*simd, out, N);
 		for (unsigned int i = 0; i < N; i++) {
 			struct pair *p = &pairs[i];
 			bool bad = i % 7 == 3;
