@@ -153,7 +153,7 @@ print_row(const json_t *row, const char *figures)
 	int digits = value < 10 ? 2 : value < 100 ? 1 : 0;
 	const char *note = text_of(row, "note");
 
-	printf("%-22s %9.*f %-18s (%.*f-%.*f)  target %s %g: %s%s%s%s\n", text_of(row, "name"), digits, value,
+	printf("%-24s %8.*f %-18s (%.*f-%.*f)  target %s %g: %s%s%s%s\n", text_of(row, "name"), digits, value,
 		text_of(row, "unit"), digits, json_number_value(json_array_get(spread, 0)), digits,
 		json_number_value(json_array_get(spread, 1)), text_of(row, "op"),
 		json_number_value(json_object_get(row, "target")),
