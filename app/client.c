@@ -171,3 +171,16 @@ sl_client_order(const char *command, const char *name, const char *order, size_t
 	memmove(answer, answer + skip, *len + 1);
 	return answer;
 }
+
+bool
+sl_client_runs(const char *name)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int fd = -1;
+
+	if (snprintf(path, sizeof(path), "%s/%s%s", SOCKET_DIR, name, SOCKET_SUFFIX) < (int)sizeof(path))
+		fd = connect_to(path);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}

@@ -18,3 +18,6 @@ char *sl_client_ask(const char *command, const char *name, const char *request, 
  * *failed set; NULL as above.
  */
 char *sl_client_order(const char *command, const char *name, const char *order, size_t *len, bool *failed);
+
+/* Whether a gateway of that name runs. */
+bool sl_client_runs(const char *name);

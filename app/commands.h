@@ -16,6 +16,8 @@ int sl_cmd_check(int argc, char **argv);
 int sl_cmd_show(int argc, char **argv);
 int sl_cmd_reload(int argc, char **argv);
 int sl_cmd_save(int argc, char **argv);
+int sl_cmd_peer(int argc, char **argv);
+int sl_cmd_export(int argc, char **argv);
 int sl_cmd_genkey(int argc, char **argv);
 int sl_cmd_pubkey(int argc, char **argv);
 int sl_cmd_genpsk(int argc, char **argv);

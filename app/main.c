@@ -16,6 +16,8 @@ static const struct {
 	{"show", sl_cmd_show, "show state and counters of a running gateway"},
 	{"reload", sl_cmd_reload, "apply the changed configuration to a running gateway"},
 	{"save", sl_cmd_save, "write a running gateway's state as a configuration"},
+	{"peer", sl_cmd_peer, "add, list, show, remove, disable and enable peers"},
+	{"export", sl_cmd_export, "write a peer's wg-quick file, as text or QR code"},
 	{"bench", sl_cmd_bench, "measure what a box or a link can do"},
 	{"genkey", sl_cmd_genkey, "write a new private key to stdout"},
 	{"pubkey", sl_cmd_pubkey, "read a private key from stdin, write its public key to stdout"},

@@ -184,7 +184,7 @@ sl_gateway_apply(
 	case SL_STEP_PEER_ADD:
 		return sl_apply_peer_add(gw, s, progress, error);
 	case SL_STEP_PEER_CHANGE:
-		return sl_apply_peer_change(gw, s, error);
+		return sl_apply_peer_change(gw, s, progress, error);
 	case SL_STEP_PEER_RESTORE:
 		return sl_apply_peer_restore(gw, s, progress, error);
 	case SL_STEP_RUNTIME_REMOVE:

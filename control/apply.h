@@ -24,7 +24,7 @@ int sl_gateway_apply(
 int sl_apply_fail(char *error, int rc, const char *what, const char *name);
 struct sl_gateway_if *sl_apply_if(struct sl_gateway *gw, const struct sl_config_interface *interface);
 int sl_apply_peer_add(struct sl_gateway *gw, const struct sl_step *s, uint32_t *progress, char *error);
-int sl_apply_peer_change(struct sl_gateway *gw, const struct sl_step *s, char *error);
+int sl_apply_peer_change(struct sl_gateway *gw, const struct sl_step *s, uint32_t *progress, char *error);
 int sl_apply_peer_restore(struct sl_gateway *gw, const struct sl_step *s, uint32_t *progress, char *error);
 /* Removes the peer of that key, if it is there. */
 int sl_apply_peer_remove(struct sl_gateway_if *gi, const uint8_t public_key[SL_KEY_LEN]);

@@ -1,5 +1,6 @@
 /* Steps about peers and their allowed IPs. */
 #include <errno.h>
+#include <time.h>
 
 #include "control/apply.h"
 
@@ -27,6 +28,8 @@ set_fields(struct sl_gateway *gw, struct sl_proto_peer *peer, const struct sl_co
 		sl_proto_peer_set_psk(peer, config->preshared_key);
 	if (rc == 0 && changed & SL_CHANGE_ENDPOINT)
 		rc = set_endpoint(peer, &config->endpoint);
+	if (rc == 0 && changed & SL_CHANGE_EXPIRES)
+		rc = sl_gateway_peer_set_expires(peer, config->expires);
 	if (changed & SL_CHANGE_KEEPALIVE)
 		sl_proto_peer_set_keepalive(peer, config->persistent_keepalive, gw->now);
 	return rc;
@@ -50,14 +53,23 @@ add_prefixes(struct sl_gateway_if *gi, const struct sl_proto_peer *peer, const s
 	return *progress < config->n_allowed_ips ? SL_APPLY_MORE : 0;
 }
 
+static bool
+has_expired(const struct sl_config_peer *config)
+{
+	return config->expires && config->expires <= (int64_t)time(NULL);
+}
+
 int
 sl_apply_peer_add(struct sl_gateway *gw, const struct sl_step *s, uint32_t *progress, char *error)
 {
 	const struct sl_config_peer *config = s->new_peer;
 	struct sl_gateway_if *gi = sl_apply_if(gw, s->new_interface);
 	struct sl_proto_peer *peer;
-	int rc = sl_gateway_peer_add(gi, config->public_key, config->name, SL_SOURCE_FILE, &peer);
+	int rc;
 
+	if (*progress == 0 && has_expired(config))
+		return 0;
+	rc = sl_gateway_peer_add(gi, config->public_key, config->name, SL_SOURCE_FILE, &peer);
 	if (rc == -ELOOP)
 		return 0; /* the check has warned */
 	if (rc == -EEXIST) { /* made with `wg` before the file named it, or by the call before */
@@ -65,7 +77,7 @@ sl_apply_peer_add(struct sl_gateway *gw, const struct sl_step *s, uint32_t *prog
 		rc = sl_proto_peer_set_name(peer, config->name);
 	}
 	if (rc == 0 && *progress == 0)
-		rc = set_fields(gw, peer, config, SL_CHANGE_PRESHARED_KEY | SL_CHANGE_ENDPOINT);
+		rc = set_fields(gw, peer, config, SL_CHANGE_PRESHARED_KEY | SL_CHANGE_ENDPOINT | SL_CHANGE_EXPIRES);
 	if (rc == 0)
 		rc = add_prefixes(gi, peer, config, progress);
 	if (rc == 0)
@@ -74,12 +86,19 @@ sl_apply_peer_add(struct sl_gateway *gw, const struct sl_step *s, uint32_t *prog
 }
 
 int
-sl_apply_peer_change(struct sl_gateway *gw, const struct sl_step *s, char *error)
+sl_apply_peer_change(struct sl_gateway *gw, const struct sl_step *s, uint32_t *progress, char *error)
 {
 	const struct sl_config_peer *config = s->new_peer;
-	struct sl_proto_peer *peer = sl_gateway_peer_find(sl_apply_if(gw, s->new_interface), config->public_key);
-	int rc = peer ? set_fields(gw, peer, config, s->changed) : 0; /* NULL: the `wg` tool has removed it */
+	struct sl_gateway_if *gi = sl_apply_if(gw, s->new_interface);
+	struct sl_proto_peer *peer = sl_gateway_peer_find(gi, config->public_key);
+	int rc = 0;
 
+	/* One that had expired comes back with a later time; another that is not there the `wg` tool has removed. */
+	if (s->changed & SL_CHANGE_EXPIRES && (peer == NULL || *progress > 0) &&
+		!(sl_runtime_bits(gw->runtime, gi->name, config->public_key) & SL_RUNTIME_REMOVED))
+		return sl_apply_peer_add(gw, s, progress, error);
+	if (peer)
+		rc = set_fields(gw, peer, config, s->changed);
 	return rc ? sl_apply_fail(error, rc, "peer", config->name) : 0;
 }
 

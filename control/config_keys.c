@@ -1,19 +1,11 @@
 #include "control/config_load.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "control/key_file.h"
 #include "crypto/base64.h"
 #include "crypto/wipe.h"
-
-enum {
-	KEY_FILE_MAX = 4096, /* bytes: a key, and white space around it */
-};
-
-static const char not_a_key[] =
-        "not a WireGuard key; give the 44 characters of base64 that `sluice genkey`, `pubkey` or "
-        "`genpsk` print";
 
 bool sl_value_key(
         struct sl_loader *ld, const struct sl_node *node, const char *key, bool is_public, uint8_t out[SL_KEY_LEN])
@@ -24,7 +16,7 @@ bool sl_value_key(
 		return false;
 	if (sl_key_from_base64(out, node->text, node->len))
 		return true;
-	sl_load_error(ld, node->place, "%s: %s", key, not_a_key);
+	sl_load_error(ld, node->place, "%s: %s", key, SL_NOT_A_KEY);
 	return false;
 }
 
@@ -39,7 +31,7 @@ bool sl_load_key_text(struct sl_loader *ld, struct sl_place place, const char *k
 		len--;
 	if (sl_key_from_base64(out, text, len))
 		return true;
-	sl_load_error(ld, place, "%s: %s holds %s", key, whose, not_a_key);
+	sl_load_error(ld, place, "%s: %s holds %s", key, whose, SL_NOT_A_KEY);
 	return false;
 }
 
@@ -56,12 +48,8 @@ const char *sl_secret_mode_problem(const struct stat *st)
 
 bool sl_value_key_file(struct sl_loader *ld, const struct sl_node *node, const char *key, uint8_t out[SL_KEY_LEN])
 {
-	const char *path, *problem;
-	char whose[SL_SHOWN_MAX * 8];
-	struct stat st;
-	size_t len;
-	char *text;
-	bool ok;
+	char why[SL_CONFIG_MESSAGE_LEN];
+	const char *path;
 
 	if (!sl_value_text(ld, node, key))
 		return false;
@@ -76,19 +64,8 @@ bool sl_value_key_file(struct sl_loader *ld, const struct sl_node *node, const c
 	path = sl_expand_path(ld, node, key);
 	if (!path)
 		return false;
-	if (!sl_file_read(path, KEY_FILE_MAX, &text, &len, &st, &problem)) {
-		sl_load_error(ld, node->place, "%s: cannot read '%s': %s; make the key file or name another", key, path,
-		        problem);
-		return false;
-	}
-	problem = sl_secret_mode_problem(&st);
-	if (problem) {
-		sl_load_error(ld, node->place, "%s: '%s' %s", key, path, problem);
-		sl_file_free(text, len);
-		return false;
-	}
-	snprintf(whose, sizeof(whose), "'%s'", path);
-	ok = sl_load_key_text(ld, node->place, key, whose, text, len, out);
-	sl_file_free(text, len);
-	return ok;
+	if (sl_key_file_read(path, out, why, sizeof(why)))
+		return true;
+	sl_load_error(ld, node->place, "%s: %s", key, why);
+	return false;
 }

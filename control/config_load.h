@@ -205,6 +205,9 @@ void sl_check_mtu(struct sl_loader *ld, uint32_t mtu, struct sl_place mtu_place,
 
 /* --- keys (config_keys.c) --- */
 
+#define SL_NOT_A_KEY                                                                                                   \
+	"not a WireGuard key; give the 44 characters of base64 that `sluice genkey`, `pubkey` or `genpsk` print"
+
 /* A key in the text; marks the file as one with a secret unless it is public. */
 bool sl_value_key(
         struct sl_loader *ld, const struct sl_node *node, const char *key, bool is_public, uint8_t out[SL_KEY_LEN]);

@@ -16,6 +16,7 @@
 #include "control/config.h"
 #include "control/control_out.h"
 #include "control/eal.h"
+#include "control/expiry.h"
 #include "control/icmp_echo.h"
 #include "control/neighbours.h"
 #include "control/port.h"
@@ -44,6 +45,7 @@ struct sl_gateway_peer {
 	enum sl_peer_source source;
 	char *endpoint_host; /* NULL: a literal endpoint or none */
 	uint16_t endpoint_port;
+	int64_t expires; /* Unix seconds; 0: never */
 };
 
 /* An L3 interface as control keeps it; published to workers as struct sl_if. */
@@ -90,6 +92,7 @@ struct sl_gateway {
 	struct sl_control_out out;
 	struct sl_api *api;
 	struct sl_reload *reload;
+	struct sl_expiry expiry;
 	struct sl_runtime *runtime; /* what `wg` changed since the configuration was applied */
 	struct sl_gateway_if *ifs[SL_IF_MAX];
 	struct sl_gateway_if *wg_ifs[SL_IF_MAX]; /* those of kind WIREGUARD, n_wg_ifs of them */
@@ -171,5 +174,9 @@ void sl_gateway_peer_set_endpoint(struct sl_proto_peer *peer, const struct sl_en
 int sl_gateway_peer_set_endpoint_name(struct sl_proto_peer *peer, const char *host, uint16_t port);
 /* Takes what the resolver has found. Whether there was anything. */
 bool sl_gateway_take_names(struct sl_gateway *gw);
+/* From then on, in Unix seconds, it is taken away; 0: never. 0 or -ENOMEM. */
+int sl_gateway_peer_set_expires(struct sl_proto_peer *peer, int64_t expires);
+/* Takes away those whose time has come. Whether there was anything to do. */
+bool sl_gateway_expire_peers(struct sl_gateway *gw);
 /* The interface a peer belongs to. */
 struct sl_gateway_if *sl_gateway_peer_if(const struct sl_proto_peer *peer);

@@ -138,6 +138,7 @@ sl_gateway_turn(struct sl_gateway *gw)
 	busy |= sl_reclaim_poll(gw->dp->reclaim) > 0;
 	busy |= sl_api_advance(gw->api);
 	busy |= sl_reload_advance(gw->reload);
+	busy |= sl_gateway_expire_peers(gw);
 	return busy;
 }
 

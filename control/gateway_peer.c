@@ -2,9 +2,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "control/audit.h"
 #include "control/gateway.h"
 #include "control/log.h"
+#include "crypto/base64.h"
+
+#define EXPIRE_PREFIXES 256 /* allowed IPs that go at once with a peer that has expired */
 
 struct sl_gateway_if *
 sl_gateway_peer_if(const struct sl_proto_peer *peer)
@@ -142,4 +147,42 @@ sl_gateway_take_names(struct sl_gateway *gw)
 		any = true;
 	}
 	return any;
+}
+
+int
+sl_gateway_peer_set_expires(struct sl_proto_peer *peer, int64_t expires)
+{
+	struct sl_gateway_peer *mine = sl_gateway_peer(peer);
+
+	if (expires && expires != mine->expires) {
+		int rc = sl_expiry_add(&sl_gateway_peer_if(peer)->gateway->expiry, expires, peer->slot);
+
+		if (rc != 0)
+			return rc;
+	}
+	mine->expires = expires;
+	return 0;
+}
+
+bool
+sl_gateway_expire_peers(struct sl_gateway *gw)
+{
+	static const struct sl_actor timer = {.via = "expiry", .uid = -1, .pid = -1};
+	char key[SL_KEY_BASE64_LEN + 1];
+	struct sl_expiry_entry due;
+	struct sl_proto_peer *peer;
+
+	if (gw->expiry.n == 0 || !sl_expiry_due(&gw->expiry, (int64_t)time(NULL), &due))
+		return false;
+	peer = sl_proto_peer_at(gw->proto, due.peer);
+	if (peer && sl_gateway_peer(peer)->expires == due.when) {
+		if (!sl_gateway_peer_strip(peer, EXPIRE_PREFIXES))
+			return true;
+		sl_key_to_base64(key, peer->public_key);
+		sl_audit(&timer, "peer-remove", "interface=%s%s%s public-key=%s", sl_gateway_peer_if(peer)->name,
+			peer->name ? " peer=" : "", peer->name ? peer->name : "", key);
+		sl_gateway_peer_remove(peer);
+	}
+	sl_expiry_take(&gw->expiry);
+	return true;
 }

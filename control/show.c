@@ -1,5 +1,8 @@
 #include "control/show.h"
 
+#include <limits.h>
+#include <stdlib.h>
+
 #include <inttypes.h>
 
 #include "crypto/aead.h"
@@ -38,10 +41,13 @@ json_t *
 sl_show_gateway(struct sl_gateway *gw)
 {
 	json_t *o = json_object();
+	char path[PATH_MAX];
 
 	set_text(o, "name", gw->config->name);
 	set_text(o, "version", SL_VERSION);
 	set_text(o, "config", gw->config_path);
+	if (realpath(gw->config_path, path))
+		set_text(o, "config-path", path);
 	set_int(o, "uptime", gw->now - gw->started);
 	set_int(o, "sessions", gw->dp->sessions.reserved);
 	set_int(o, "reclaim-pending", gw->dp->reclaim->pending);

@@ -1,0 +1,224 @@
+#include "app/peer_store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/client.h"
+
+/* The path that the running gateway was given, absolute and to be freed; NULL after an error. */
+static char *
+path_of_running(const char *command, const char *name)
+{
+	json_error_t error;
+	size_t len;
+	char *answer = sl_client_ask(command, name, "show wg", &len), *path = NULL;
+	json_t *root = answer ? json_loadb(answer, len, 0, &error) : NULL;
+	const char *text = json_string_value(json_object_get(json_object_get(root, "gateway"), "config-path"));
+
+	if (text)
+		path = strdup(text);
+	else if (answer)
+		fprintf(stderr, "sluice %s: the gateway does not say which file it was given; name it with -c\n", command);
+	json_decref(root);
+	free(answer);
+	return path;
+}
+
+/* Locks the file that is at the path, not one that has been replaced meanwhile. */
+static bool
+lock(struct sl_peer_store *s)
+{
+	for (;;) {
+		struct stat mine, there;
+
+		s->lock = open(s->path, O_RDONLY | O_CLOEXEC);
+		if (s->lock < 0 || flock(s->lock, LOCK_EX) != 0 || fstat(s->lock, &mine) != 0) {
+			fprintf(stderr, "sluice %s: %s: %m\n", s->command, s->path);
+			return false;
+		}
+		if (stat(s->path, &there) == 0 && mine.st_dev == there.st_dev && mine.st_ino == there.st_ino)
+			return true;
+		close(s->lock);
+	}
+}
+
+static bool
+load(struct sl_peer_store *s)
+{
+	struct sl_config_errors errors;
+
+	sl_config_errors_init(&errors);
+	s->config = sl_config_load(s->path, &errors);
+	if (s->config == NULL) {
+		sl_config_errors_print(&errors, stderr);
+		fprintf(stderr, "sluice %s: the configuration has to be right before it can be worked with\n", s->command);
+	}
+	sl_config_errors_free(&errors);
+	return s->config != NULL;
+}
+
+/* Whether the gateway of that name runs, and runs this file. */
+static bool
+is_running(const struct sl_peer_store *s)
+{
+	char *path = NULL;
+	bool same;
+
+	if (!sl_client_runs(s->config->name))
+		return false;
+	path = path_of_running(s->command, s->config->name);
+	same = path && strcmp(path, s->path) == 0;
+	if (path && !same)
+		fprintf(stderr, "sluice %s: the gateway `%s` runs %s; it is left alone\n", s->command, s->config->name, path);
+	free(path);
+	return same;
+}
+
+bool
+sl_peer_store_open(struct sl_peer_store *s, const char *command, const char *path, const char *name, bool change)
+{
+	*s = (struct sl_peer_store){.command = command, .lock = -1};
+	if (path) {
+		s->path = realpath(path, NULL);
+		if (s->path == NULL)
+			fprintf(stderr, "sluice %s: %s: %m\n", command, path);
+	} else {
+		s->path = path_of_running(command, name);
+	}
+	if (s->path == NULL || (change && !lock(s)) || !load(s)) {
+		sl_peer_store_close(s);
+		return false;
+	}
+	s->running = is_running(s);
+	return true;
+}
+
+void
+sl_peer_store_close(struct sl_peer_store *s)
+{
+	sl_config_free(s->config);
+	if (s->lock >= 0)
+		close(s->lock);
+	free(s->path);
+	*s = (struct sl_peer_store){.lock = -1};
+}
+
+const struct sl_config_interface *
+sl_peer_store_interface(const struct sl_peer_store *s, const char *name)
+{
+	const struct sl_config *config = s->config;
+
+	if (name == NULL && config->n_interfaces == 1)
+		return &config->interfaces[0];
+	for (uint32_t i = 0; name && i < config->n_interfaces; i++)
+		if (strcmp(config->interfaces[i].name, name) == 0)
+			return &config->interfaces[i];
+	if (name)
+		fprintf(stderr, "sluice %s: there is no interface `%s`; there is", s->command, name);
+	else
+		fprintf(stderr, "sluice %s: there are several interfaces; choose one with -i:", s->command);
+	for (uint32_t i = 0; i < config->n_interfaces; i++)
+		fprintf(stderr, "%s %s", i ? "," : "", config->interfaces[i].name);
+	fputs(config->n_interfaces ? "\n" : " none\n", stderr);
+	return NULL;
+}
+
+const struct sl_config_peer *
+sl_peer_store_find(
+	const struct sl_peer_store *s, const char *interface, const char *name, const struct sl_config_interface **ifp)
+{
+	const struct sl_config_peer *found = NULL;
+
+	for (uint32_t i = 0; i < s->config->n_interfaces; i++) {
+		const struct sl_config_interface *at = &s->config->interfaces[i];
+
+		for (uint32_t j = 0; (!interface || strcmp(at->name, interface) == 0) && j < at->n_peers; j++) {
+			if (strcmp(at->peers[j].name, name) != 0)
+				continue;
+			if (found) {
+				fprintf(stderr, "sluice %s: `%s` is a peer of several interfaces; choose one with -i\n", s->command, name);
+				return NULL;
+			}
+			found = &at->peers[j];
+			*ifp = at;
+		}
+	}
+	if (found == NULL)
+		fprintf(stderr, "sluice %s: there is no peer `%s`; `sluice peer list` tells which there are\n", s->command, name);
+	return found;
+}
+
+/* Makes the folder of a path; 0 or a negative errno. */
+static int
+make_folder(const char *path)
+{
+	char folder[PATH_MAX];
+	char *slash;
+
+	snprintf(folder, sizeof(folder), "%s", path);
+	slash = strrchr(folder, '/');
+	if (slash == NULL || slash == folder)
+		return 0;
+	*slash = '\0';
+	return mkdir(folder, S_IRWXU) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+bool
+sl_peer_store_new_path(
+	const struct sl_peer_store *s, const struct sl_config_interface *ifp, const char *peer, char *path, size_t size)
+{
+	const char *pattern, *star, *slash;
+	int rc;
+
+	if (ifp->n_include_peers == 0) {
+		fprintf(stderr,
+			"sluice %s: interface '%s' includes no files for peers; add `include-peers: [peers.d/*.yaml]` to it\n", s->command,
+			ifp->name);
+		return false;
+	}
+	pattern = ifp->include_peers[0];
+	star = strchr(pattern, '*');
+	slash = strrchr(pattern, '/');
+	if (star == NULL || strpbrk(star + 1, "*?[") || strcspn(pattern, "?[") < (size_t)(star - pattern) ||
+		(slash && slash > star) || star[1] != '.') {
+		fprintf(stderr,
+			"sluice %s: no file name can be made of `%s`; let the first of include-peers be a folder and a star, such as "
+			"peers.d/*.yaml\n",
+			s->command, pattern);
+		return false;
+	}
+	if (snprintf(path, size, "%.*s%s%s", (int)(star - pattern), pattern, peer, star + 1) >= (int)size) {
+		fprintf(stderr, "sluice %s: the file's name would be too long\n", s->command);
+		return false;
+	}
+	rc = make_folder(path);
+	if (rc != 0)
+		fprintf(stderr, "sluice %s: %s: its folder cannot be made: %s\n", s->command, path, strerror(-rc));
+	return rc == 0;
+}
+
+bool
+sl_peer_store_apply(const struct sl_peer_store *s)
+{
+	char *answer;
+	bool failed;
+	size_t len;
+
+	if (!s->running)
+		return true;
+	answer = sl_client_order(s->command, s->config->name, "reload keep-runtime", &len, &failed);
+	if (answer == NULL)
+		return false;
+	if (failed)
+		fputs(answer, stderr);
+	free(answer);
+	return !failed;
+}

@@ -1,0 +1,45 @@
+/*
+ * The peers in a gateway's files, for the commands that look at them and change them: which files, one command at a time,
+ * each change whole or not at all, and into the running gateway. Main thread; errors go to stderr as they are found.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control/config.h"
+
+struct sl_peer_store {
+	const char *command; /* for messages: "peer add" */
+	char *path;          /* of the configuration, absolute */
+	int lock;            /* descriptor that holds the lock; -1 */
+	struct sl_config *config;
+	bool running; /* a gateway of this configuration runs */
+};
+
+/*
+ * Finds the configuration: `path`, or that of the running gateway `name` (NULL: the only one), and loads it. change: waits
+ * for other commands that change it, and keeps them waiting until close. False after an error.
+ */
+bool sl_peer_store_open(
+	struct sl_peer_store *s, const char *command, const char *path, const char *name, bool change);
+void sl_peer_store_close(struct sl_peer_store *s);
+
+/* The interface of that name, or, for NULL, the only one. NULL after an error. */
+const struct sl_config_interface *sl_peer_store_interface(const struct sl_peer_store *s, const char *name);
+/* The peer of that name on the interface, or, for NULL, on whichever has it alone. NULL after an error. */
+const struct sl_config_peer *sl_peer_store_find(
+	const struct sl_peer_store *s, const char *interface, const char *name, const struct sl_config_interface **ifp);
+
+/*
+ * The file for a new peer: the interface's first include pattern with the name for its star, in a folder that is made
+ * where it is not there. In path (size bytes); false after an error.
+ */
+bool sl_peer_store_new_path(
+	const struct sl_peer_store *s, const struct sl_config_interface *ifp, const char *peer, char *path, size_t size);
+
+/*
+ * Has the running gateway apply what has been changed; where none runs there is nothing to do. False after an error, the
+ * gateway being as before; the caller puts the files back.
+ */
+bool sl_peer_store_apply(const struct sl_peer_store *s);

@@ -1,0 +1,194 @@
+#!/bin/bash
+# Peers as files: a peer that `sluice peer add` makes is a wg-quick file and nothing else for its side, which comes up with it, in
+# a full tunnel with a kill switch too; QR codes say the same; peers are disabled, enabled, expire and go; two commands at
+# once do not get in each other's way, and one that is killed at any of its writes leaves nothing half done.
+# shellcheck source=tests/scenario/hub.sh
+. "${BASH_SOURCE[0]%/*}/hub.sh"
+
+HUB_WAN_EXTRA=', forward-clear: true' # what answers the peer comes back in the clear
+hub_network
+spoke_network 1
+mkdir -p "$LAB_DIR/peers.d"
+{
+	hub_yaml | sed '/^    peers:$/d'
+	printf '    include-peers: [peers.d/*.yaml]\n'
+} >"$LAB_DIR/hub.yaml"
+gateway_start hub
+CONF=$LAB_DIR/lwg1.conf
+QUICK=(env WG_QUICK_USERSPACE_IMPLEMENTATION=wireguard-go WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD=1 LOG_LEVEL=error wg-quick)
+
+peer() {
+	on hub "$SLUICE" peer "$@" -n hub
+}
+state() {
+	peer show "$1" --json | jq -r .state
+}
+
+# --- a peer, and its wg-quick file
+
+check "a peer is added" peer add laptop --psk --keep-key -o "$CONF"
+check_equal "its file is its own" 600 "$(stat -c %a "$LAB_DIR/peers.d/laptop.yaml")"
+check_equal "it has the next free addresses" '["10.64.0.2/32","fd00:64::2/128"]' \
+	"$(peer show laptop --json | jq -c '."allowed-ips"')"
+check_equal "the running gateway has it at once" 10.64.0.2/32 "$(on hub wg show wg0 allowed-ips | cut -f2 | cut -d' ' -f1)"
+check_equal "the key is kept because that was asked for" "$(sed -n 's/^PrivateKey = //p' "$CONF")" "$(cat "$LAB_DIR/peers.d/laptop.key")"
+quick_up() {
+	on spoke1 "${QUICK[@]}" up "$CONF" >"$LAB_DIR/quick.log" 2>&1 || { cat "$LAB_DIR/quick.log"; return 1; }
+	LAB_PID[spoke1]=$(pgrep -nx -f 'wireguard-go lwg1')
+}
+quick_down() {
+	on spoke1 "${QUICK[@]}" down "$CONF" >"$LAB_DIR/quick.log" 2>&1 || { cat "$LAB_DIR/quick.log"; return 1; }
+	unset 'LAB_PID[spoke1]'
+}
+check "wg-quick takes the file" quick_up
+check "IPv4 through the tunnel" pings spoke1 $LAN4
+check "IPv6 through the tunnel" pings spoke1 $LAN6
+check_equal "it is active" active "$(state laptop)"
+check "and down again" quick_down
+
+# --- everything through the tunnel, and nothing past it
+
+on inet ip address add 203.0.113.99/32 dev lo
+on inet ip address add 2001:db8:ffff::99/128 dev lo
+route inet 10.64.0.0/16 via $HUB4
+route inet fd00:64::/64 via $HUB6
+check "before the kill switch the outside is reached" pings spoke1 203.0.113.99
+sluice hub export laptop --full-tunnel --kill-switch >"$CONF"
+check "wg-quick takes the file with the kill switch" quick_up
+check "IPv4 through the full tunnel" pings spoke1 $LAN4
+check "IPv6 through the full tunnel" pings spoke1 $LAN6
+check "the outside through the full tunnel" pings spoke1 203.0.113.99
+on spoke1 ip rule add to 203.0.113.99 lookup main priority 1
+on spoke1 ip -6 rule add to 2001:db8:ffff::99 lookup main priority 1
+check_not "nothing goes past the tunnel, IPv4" on spoke1 ping -n -q -c 1 -W 1 203.0.113.99
+check_not "nothing goes past the tunnel, IPv6" on spoke1 ping -n -q -c 1 -W 1 2001:db8:ffff::99
+check "the tunnel goes on" pings spoke1 $LAN4
+on spoke1 ip rule delete priority 1
+on spoke1 ip -6 rule delete priority 1
+check "and down again" quick_down
+check "without the kill switch the outside is reached" pings spoke1 203.0.113.99
+
+# --- a QR code is the same file
+
+# qr_image: a code of half blocks as an image that a reader takes, 4 pixels a module; light ones are drawn in the text.
+qr_image() {
+	local -A halves=([" "]="1111 1111" ["▄"]="1111 0000" ["▀"]="0000 1111" ["█"]="0000 0000")
+	local line i upper lower width=0 rows=()
+	while IFS= read -r line; do
+		upper='' lower=''
+		for ((i = 0; i < ${#line}; i++)); do
+			upper+="${halves[${line:i:1}]% *}"
+			lower+="${halves[${line:i:1}]#* }"
+		done
+		width=${#upper}
+		rows+=("$upper" "$upper" "$upper" "$upper" "$lower" "$lower" "$lower" "$lower")
+	done
+	printf 'P1\n%d %d\n' "$width" "${#rows[@]}"
+	printf '%s\n' "${rows[@]}"
+}
+export LC_ALL=C.UTF-8
+sluice hub export laptop --qr >"$LAB_DIR/qr.txt"
+qr_image <"$LAB_DIR/qr.txt" >"$LAB_DIR/qr.pbm"
+check_equal "a reader of QR codes reads the file" "$(sluice hub export laptop)" \
+	"$(zbarimg --quiet --raw -Sdisable -Sqrcode.enable "$LAB_DIR/qr.pbm" 2>"$LAB_DIR/zbar.log")"
+
+# --- disabled, enabled, expired, removed
+
+check "disabled" peer disable laptop
+check_equal "it is not in the gateway" "" "$(on hub wg show wg0 allowed-ips)"
+check_equal "it says so" disabled "$(state laptop)"
+check "enabled" peer enable laptop
+check_equal "it is back" 10.64.0.2/32 "$(on hub wg show wg0 allowed-ips | cut -f2 | cut -d' ' -f1)"
+before=$(date +%s)
+check "a peer for three seconds" peer add guest --expires 3s
+expires=$(peer show guest --json | jq -r .expires)
+check_equal "expires when it should" "$(date -u -d "@$((before + 3))" +%FT%TZ)" "$expires"
+gone() {
+	[ "$(on hub wg show wg0 peers | wc -l)" -eq 1 ]
+}
+check_not "it is there before" gone
+check "it is gone then" until_true 10 gone
+late=$(($(date +%s) - before - 3))
+check "to the second" test "$late" -ge 0 -a "$late" -le 1
+check_equal "it says so" expired "$(state guest)"
+check "removed" peer remove guest
+check_not "its file is gone" test -e "$LAB_DIR/peers.d/guest.yaml"
+
+# --- many at once
+
+adders=()
+for n in 1 2 3 4 5 6 7 8; do
+	peer add "many$n" -o "$LAB_DIR/many$n.conf" >"$LAB_DIR/many$n.log" 2>&1 &
+	adders+=($!)
+done
+for pid in "${adders[@]}"; do
+	wait "$pid" || fail "a peer is added beside others"
+done
+check_equal "eight at once have eight addresses" 8 \
+	"$(grep -h '^Address' "$LAB_DIR"/many*.conf | sort -u | wc -l)"
+check_equal "and are in the gateway" 9 "$(on hub wg show wg0 peers | wc -l)"
+for n in 1 2 3 4 5 6 7 8; do
+	peer remove "many$n" || fail "many$n is removed"
+done
+
+# --- killed at each of its writes
+
+# whole NAME: there is no such peer, or one that is complete; and the configuration is right.
+whole() {
+	"$SLUICE" check -c "$LAB_DIR/hub.yaml" >/dev/null || return 1
+	[ ! -e "$LAB_DIR/peers.d/$1.yaml" ] || grep -q allowed-ips "$LAB_DIR/peers.d/$1.yaml"
+}
+# killed_at CALL N VERB...: the command is killed at its Nth CALL. Fails once it has no Nth.
+killed_at() {
+	local call=$1 n=$2 status
+	shift 2
+	on hub strace -qq -o "$LAB_DIR/strace.log" -e trace="$call" -e inject="$call:signal=KILL:when=$n" \
+		"$SLUICE" peer "$@" -n hub >"$LAB_DIR/killed.log" 2>&1
+	status=$?
+	[ $status -ge 128 ]
+}
+kills=0 whole_all=true
+for call in write fchmod fsync link unlink openat; do
+	n=0
+	while n=$((n + 1)) && killed_at $call $n add crash --keep-key --force -o "$LAB_DIR/crash.conf"; do
+		kills=$((kills + 1))
+		whole crash || { whole_all=false; note "killed at $call $n: not whole"; }
+		[ ! -e "$LAB_DIR/peers.d/crash.yaml" ] || peer remove crash || fail "after a kill at $call $n the peer cannot be removed"
+	done
+	check "the command that was not killed has done its work" test -e "$LAB_DIR/peers.d/crash.yaml"
+	peer remove crash || fail "the peer cannot be removed"
+done
+check "killed at any of $kills calls of add, the files are whole" $whole_all
+check_at_least "there were calls to be killed at" 12 $kills
+peer add crash >"$LAB_DIR/crash.conf" || fail "the peer cannot be added after all that"
+kills=0 whole_all=true
+for call in write fchmod fsync rename openat; do
+	n=0
+	while n=$((n + 1)) && killed_at $call $n disable crash; do
+		kills=$((kills + 1))
+		whole crash || { whole_all=false; note "killed at $call $n: not whole"; }
+		peer enable crash 2>"$LAB_DIR/enable.log" || fail "after a kill at $call $n the peer cannot be enabled"
+	done
+	peer enable crash 2>"$LAB_DIR/enable.log"
+done
+check "killed at any of $kills calls of disable, the files are whole" $whole_all
+check_at_least "there were calls to be killed at" 6 $kills
+check "removed" peer remove crash
+check "the gateway goes on" gateway_runs hub
+check_equal "and reads its files as they are" 0 "$(sluice hub reload --json | jq '.changes | length')"
+
+# --- what is refused
+
+refused() { # WORDS COMMAND...
+	local words=$1
+	shift
+	"$@" >"$LAB_DIR/refused.out" 2>"$LAB_DIR/refused.err" && return 1
+	grep -q -- "$words" "$LAB_DIR/refused.err" || { cat "$LAB_DIR/refused.err"; return 1; }
+}
+check "a name twice" refused 'a peer .laptop. already' peer add laptop
+check "an address twice" refused 'belongs to peer' peer add twice --allowed-ips 10.64.0.2
+check_not "which leaves no file" test -e "$LAB_DIR/peers.d/twice.yaml"
+check "no such peer" refused 'no peer .nobody.' peer remove nobody
+check "a name that is a path" refused 'no name for a peer' peer add ../x
+check_conservation hub
+lab_end
