@@ -13,6 +13,7 @@
 #include "dataplane/traffic_sink.h"
 
 #define SL_BENCH_ERROR_LEN 256
+#define SL_BENCH_MAILS     64 /* control messages that a path keeps until they are fetched */
 
 /* A control message that came. */
 struct sl_bench_mail {

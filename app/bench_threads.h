@@ -11,8 +11,6 @@
 
 #include "app/bench_path.h"
 
-#define SL_BENCH_MAILS 64
-
 /* Control messages on their way from receivers to the main thread; bounded, what does not fit is dropped. */
 struct sl_bench_mailbox {
 	pthread_mutex_t lock;

@@ -132,10 +132,16 @@ read_all(int fd, size_t *len)
 	return text;
 }
 
+int
+sl_client_connect(const char *command, const char *name)
+{
+	return name ? connect_by_name(command, name) : connect_to_only(command);
+}
+
 char *
 sl_client_ask(const char *command, const char *name, const char *request, size_t *len)
 {
-	int fd = name ? connect_by_name(command, name) : connect_to_only(command);
+	int fd = sl_client_connect(command, name);
 	char line[256], *answer = NULL;
 	int n;
 

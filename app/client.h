@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* A connection to the gateway of that name (NULL: the only one that runs), or a negative number after one line on stderr. */
+int sl_client_connect(const char *command, const char *name);
+
 /*
  * Asks the gateway of that name (NULL: the only one that runs) and returns the answer, NUL-terminated, to be freed;
  * *len gets its length. NULL after one line on stderr saying what is wrong and what to do.

@@ -8,6 +8,7 @@
 
 #include "app/bench.h"
 #include "app/bench_client.h"
+#include "app/bench_gateway.h"
 #include "app/bench_options.h"
 #include "app/bench_report.h"
 #include "app/bench_search.h"
@@ -43,21 +44,16 @@ failed(const char *what)
 	return SL_EXIT_FAILED;
 }
 
-/* The server's address, by its name where it is one. */
+/* The address that a name stands for, with the port kept. */
 static bool
-resolve(const struct sl_bench_client_options *o, struct sl_endpoint *server)
+resolve(const char *host, uint8_t family, struct sl_endpoint *server)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *found = NULL;
 	struct sockaddr_storage addr = {0};
-	uint16_t port = SL_TRAFFIC_PORT;
-	char text[256], *host;
+	uint16_t port = server->port;
 	int rc;
 
-	if (strlen(o->target) >= sizeof(text) || !sl_bench_target_split(strcpy(text, o->target), &host, &port)) {
-		fprintf(stderr, "sluice bench client: `%s` is no address; write ADDR, ADDR:PORT or [ADDR6]:PORT\n", o->target);
-		return false;
-	}
-	hints.ai_family = o->family == SL_AF_INET ? AF_INET : o->family == SL_AF_INET6 ? AF_INET6 : AF_UNSPEC;
+	hints.ai_family = family == SL_AF_INET ? AF_INET : family == SL_AF_INET6 ? AF_INET6 : AF_UNSPEC;
 	rc = getaddrinfo(host, NULL, &hints, &found);
 	if (rc != 0) {
 		fprintf(stderr, "sluice bench client: %s: %s\n", host, gai_strerror(rc));
@@ -68,6 +64,31 @@ resolve(const struct sl_bench_client_options *o, struct sl_endpoint *server)
 	sl_bench_endpoint(&addr, server);
 	server->port = port;
 	return true;
+}
+
+/* The path to the server, through a gateway or this host's sockets. NULL after a line on stderr. */
+static struct sl_bench_path *
+open_path(const struct sl_bench_client_options *o, struct sl_endpoint *server)
+{
+	char text[256], *host, error[SL_BENCH_ERROR_LEN] = "";
+	struct sl_bench_path *path = NULL;
+
+	server->port = SL_TRAFFIC_PORT;
+	if (strlen(o->target) >= sizeof(text) || !sl_bench_target_split(strcpy(text, o->target), &host, &server->port)) {
+		snprintf(error, sizeof(error), "`%.100s` is no address; write ADDR, ADDR:PORT or [ADDR6]:PORT", o->target);
+	} else if (o->interface) {
+		path = sl_bench_gateway_open("bench client", o->name, o->interface, 0, error);
+		if (path && !sl_bench_gateway_target(path, host, o->family, &server->ip)) {
+			memcpy(error, path->error, sizeof(error));
+			path->ops->destroy(path);
+			path = NULL;
+		}
+	} else if (resolve(host, o->family, server)) {
+		path = sl_bench_sockets_connect(server, o->flows, error);
+	}
+	if (path == NULL && error[0] != '\0')
+		failed(error);
+	return path;
 }
 
 static const char *
@@ -247,17 +268,14 @@ sl_bench_client(int argc, char **argv)
 	struct sl_bench_client_options o;
 	struct runs *r;
 	struct sl_endpoint server;
-	char error[SL_BENCH_ERROR_LEN];
 	struct sl_bench_path *path;
 	int code;
 
 	if (!sl_bench_client_parse(argc, argv, &o, &code))
 		return code;
-	if (!resolve(&o, &server))
-		return SL_EXIT_FAILED;
-	path = sl_bench_sockets_connect(&server, o.flows, error);
+	path = open_path(&o, &server);
 	if (path == NULL)
-		return failed(error);
+		return SL_EXIT_FAILED;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	r = calloc(1, sizeof(*r));

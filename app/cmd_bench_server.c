@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "app/bench.h"
+#include "app/bench_gateway.h"
 #include "app/bench_options.h"
 #include "app/bench_server.h"
 #include "app/bench_sockets.h"
@@ -27,11 +28,12 @@ serve(struct sl_bench_path *path, const struct sl_bench_server_options *o)
 
 	sl_bench_server_init(&server, path, o->limit, stdout);
 	while (!stopped && got >= 0 && !(o->once && server.finished > 0)) {
+		/* a message that could not be sent, or a plan that could not be carried out, is for its client to see */
+		path->error[0] = '\0';
 		got = path->ops->receive(path, WAIT_MS, &mail);
 		if (got > 0)
 			sl_bench_server_message(&server, &mail, path->ops->now(path));
 		sl_bench_server_tick(&server, path->ops->now(path));
-		path->error[0] = '\0'; /* a sender's trouble is for its client to see */
 	}
 	sl_bench_server_fini(&server);
 	if (got < 0)
@@ -50,14 +52,17 @@ sl_bench_server(int argc, char **argv)
 
 	if (!sl_bench_server_parse(argc, argv, &o, &code))
 		return code;
-	path = sl_bench_sockets_listen(&o.bind, o.port, error);
+	path = o.interface ? sl_bench_gateway_open("bench server", o.name, o.interface, o.port, error)
+			   : sl_bench_sockets_listen(&o.bind, o.port, error);
 	if (path == NULL) {
-		fprintf(stderr, "sluice bench server: %s\n", error);
+		if (error[0] != '\0')
+			fprintf(stderr, "sluice bench server: %s\n", error);
 		return SL_EXIT_FAILED;
 	}
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	printf("sluice bench server: listening on UDP port %u\n", o.port);
+	printf("sluice bench server: listening on UDP port %u%s%s\n", o.port, o.interface ? " of " : "",
+		o.interface ? o.interface : "");
 	fflush(stdout);
 	code = serve(path, &o);
 	path->ops->destroy(path);

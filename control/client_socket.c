@@ -3,13 +3,15 @@
  * line, and the answer ends with the connection. `show WHAT` is answered with
  * one JSON object, written in slices; an error is {"error": "…"}. `reload
  * [dry-run] [json] [keep-runtime]` and `save` are answered with a line `done`
- * or `failed` and then text, once they are.
+ * or `failed` and then text, once they are. `bench …` is answered line by line, and the connection stays
+ * (control/bench_api.h).
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "control/api_conn.h"
+#include "control/bench_api.h"
 #include "control/reload.h"
 #include "control/show.h"
 #include "crypto/wipe.h"
@@ -332,6 +334,10 @@ client_line(struct sl_api_conn *c, char *line)
 
 	if (s->waiting)
 		return true; /* nothing is asked in between */
+	if (strncmp(line, "bench ", 6) == 0) {
+		sl_bench_api_line(c, line + 6);
+		return true;
+	}
 	if (strncmp(line, "show ", 5) != 0 && give_order(c, line))
 		return !c->closing;
 	if (strncmp(line, "show ", 5) == 0) {
@@ -361,6 +367,7 @@ client_close(struct sl_api_conn *c)
 {
 	struct client_state *s = c->state;
 
+	sl_bench_api_close(c);
 	sl_proto_cursor_close(&s->cursor);
 	if (s->waiting)
 		sl_reload_forget(c->gateway->reload, c);

@@ -32,6 +32,7 @@ struct sl_gateway;
 struct sl_command_queue; /* control/command_queue.h */
 struct sl_api;           /* control/api.h: the sockets of `wg` and of the client commands */
 struct sl_reload;        /* control/reload.h */
+struct sl_bench_api;     /* control/bench_api.h */
 
 /* Who made a peer. */
 enum sl_peer_source {
@@ -92,6 +93,7 @@ struct sl_gateway {
 	struct sl_control_out out;
 	struct sl_api *api;
 	struct sl_reload *reload;
+	struct sl_bench_api *bench; /* NULL: no command measures through this gateway */
 	struct sl_expiry expiry;
 	struct sl_runtime *runtime; /* what `wg` changed since the configuration was applied */
 	struct sl_gateway_if *ifs[SL_IF_MAX];

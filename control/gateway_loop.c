@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "control/api.h"
+#include "control/bench_api.h"
 #include "control/command_queue.h"
 #include "control/gateway.h"
 #include "control/log.h"
@@ -51,6 +52,8 @@ take_packets(struct sl_gateway *gw)
 	for (unsigned i = 0; i < n; i++) {
 		if (sl_packet(pkts[i])->punt == SL_PUNT_ARP)
 			sl_neighbour_protocol_arp(gw->neighbours, pkts[i], gw->now);
+		else if (sl_packet(pkts[i])->punt == SL_PUNT_TRAFFIC)
+			sl_bench_api_packet(gw, pkts[i]);
 		else if (sl_neighbour_protocol_is_nd(pkts[i]))
 			sl_neighbour_protocol_nd(gw->neighbours, pkts[i], gw->now);
 		else

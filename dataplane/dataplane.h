@@ -41,6 +41,7 @@ enum sl_command_op {
 	SL_CMD_KEEPALIVE,  /* peer: seal and send an empty packet if there is a valid session */
 	SL_CMD_DRAIN_PEER, /* peer: a session is there: send what waits; where nothing waits at any worker, a keepalive */
 	SL_CMD_PURGE_PEER, /* peer: drop what waits (STAGED_GIVEN_UP) */
+	SL_CMD_NUDGE,      /* nothing: a worker that sleeps is to look at what was published */
 };
 
 struct sl_command {
@@ -52,6 +53,7 @@ struct sl_command {
 static_assert(sizeof(struct sl_command) == 16, "ring element, a multiple of 4");
 
 struct sl_worker;
+struct sl_traffic; /* dataplane/traffic.h */
 
 struct sl_dataplane {
 	struct rte_rcu_qsbr *rcu;
@@ -59,6 +61,7 @@ struct sl_dataplane {
 	struct rte_mempool *pool;  /* packets: one per gateway */
 	struct rte_mempool *jumbo; /* few large buffers: reassembled packets */
 	uint32_t pool_size;
+	_Atomic(struct sl_traffic *) traffic; /* of `sluice bench`; NULL: none runs here */
 
 	_Atomic(struct sl_if *) ifs[SL_IF_MAX];
 	_Atomic uint64_t if_changes;

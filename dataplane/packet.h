@@ -51,6 +51,7 @@ enum sl_packet_flag {
 enum sl_punt {
 	SL_PUNT_ARP,   /* data at the ARP header */
 	SL_PUNT_LOCAL, /* data at the IP header; for one of our addresses or a joined multicast group (ND, ICMP echo, …) */
+	SL_PUNT_TRAFFIC, /* likewise, a control message of `sluice bench` (dataplane/traffic.h) */
 };
 
 struct sl_packet {

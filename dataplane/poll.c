@@ -10,6 +10,8 @@
 #include <rte_ethdev.h>
 #include <rte_pause.h>
 
+#include "dataplane/traffic.h"
+
 #include "dataplane/order.h"
 
 #define TIMER_SLACK_NS 1000 /* the kernel's default of 50 µs would add to every sleep */
@@ -83,11 +85,11 @@ clear_errors(const struct bed *bed)
 }
 
 static void
-sleep_ns(struct sl_poll *p, const struct bed *bed, uint64_t ns)
+sleep_ns(struct sl_poll *p, const struct bed *bed, uint64_t ns, uint64_t most)
 {
 	struct sl_worker *w = p->worker;
 	struct rte_rcu_qsbr *rcu = w->dp->rcu;
-	struct timespec ts = {.tv_nsec = (long)ns};
+	struct timespec ts = {.tv_nsec = (long)RTE_MIN(ns, most)};
 
 	sl_waker_doze(&w->waker);
 	rte_rcu_qsbr_thread_offline(rcu, w->index);
@@ -96,12 +98,22 @@ sleep_ns(struct sl_poll *p, const struct bed *bed, uint64_t ns)
 	} else if (bed->n == 0) {
 		nanosleep(&ts, NULL);
 	} else {
-		ts.tv_nsec = atomic_load_explicit(&w->stats.queued, memory_order_relaxed) ? SL_POLL_TEND_NS : SL_POLL_WAIT_NS;
+		ns = atomic_load_explicit(&w->stats.queued, memory_order_relaxed) ? SL_POLL_TEND_NS : SL_POLL_WAIT_NS;
+		ts.tv_nsec = (long)RTE_MIN(most, ns);
 		if (ppoll(bed->fds, bed->n, &ts, NULL) > 0)
 			clear_errors(bed);
 	}
 	rte_rcu_qsbr_thread_online(rcu, w->index);
 	sl_waker_rise(&w->waker);
+}
+
+/* How long a worker may sleep without anything coming: until it has to send something of a bench that runs here. */
+static uint64_t
+longest_sleep(const struct sl_worker *w)
+{
+	const struct sl_traffic *t = atomic_load_explicit(&w->dp->traffic, memory_order_acquire);
+
+	return t ? sl_traffic_wait(w, t) : UINT64_MAX;
 }
 
 /* Length of the next sleep of a worker that has been idle for some ns; 0: not yet. */
@@ -140,7 +152,7 @@ loop(struct sl_poll *p)
 		} else if (atomic_load_explicit(&p->adaptive, memory_order_relaxed)) {
 			sleep = sleep_length(now - idle_since, sleep);
 			if (sleep) {
-				sleep_ns(p, &bed, sleep);
+				sleep_ns(p, &bed, sleep, longest_sleep(p->worker));
 				slept = true;
 			}
 		}

@@ -13,6 +13,7 @@
 #include "dataplane/outer.h"
 #include "dataplane/reassembly.h"
 #include "dataplane/staged.h"
+#include "dataplane/traffic.h"
 
 #define COMMANDS_RING    4096
 #define COMMANDS_BUDGET  64 /* commands of one pass */
@@ -210,6 +211,8 @@ run_command(struct sl_worker *w, const struct sl_command *cmd)
 	case SL_CMD_PURGE_PEER:
 		sl_staged_command(w, cmd);
 		break;
+	case SL_CMD_NUDGE:
+		break;
 	}
 }
 
@@ -259,12 +262,16 @@ run_stages(struct sl_worker *w)
 bool
 sl_worker_run(struct sl_worker *w, uint64_t now)
 {
+	struct sl_traffic *traffic;
 	bool any;
 
 	w->now = now;
 	sl_outer_paths_begin(w->paths, w->dp);
 	sl_order_begin(w);
 	any = run_commands(w);
+	traffic = atomic_load_explicit(&w->dp->traffic, memory_order_acquire);
+	if (unlikely(traffic != NULL))
+		any |= sl_traffic_generate(w, traffic);
 	any |= run_stages(w);
 	if (now >= w->housekeeping_at) {
 		w->housekeeping_at = now + HOUSEKEEPING_NS;
