@@ -183,7 +183,8 @@ receive_runs(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 			continue;
 		run.n = i - first;
 		left = receive_run(w, &run);
-		memmove(pkts + kept, run.pkts, left * sizeof(*pkts));
+		if (unlikely(kept != first))
+			memmove(pkts + kept, run.pkts, left * sizeof(*pkts));
 		kept += left;
 		first = i;
 	}
@@ -210,13 +211,11 @@ look_inside(struct sl_worker *w, struct rte_mbuf **pkts, struct sl_inner *in, un
 	sl_inner_check(w->dp, in, n);
 }
 
-/* Ends what may not go on. False where it has. */
+/* A verdict other than OK. False where the packet has ended with it. */
 static bool
 may_go_on(struct sl_worker *w, struct rte_mbuf *m, uint8_t verdict)
 {
 	switch (verdict) {
-	case SL_INNER_OK:
-		return true;
 	case SL_INNER_OK_UNMARKED:
 		sl_count(&w->stats.ecn_mismatch, 1);
 		return true;
@@ -234,13 +233,14 @@ static void
 decap_burst(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 {
 	struct sl_inner in[SL_BURST];
+	unsigned kept = 0;
 
 	n = receive_runs(w, pkts, n);
 	look_inside(w, pkts, in, n);
 	for (unsigned i = 0; i < n; i++) {
 		struct sl_packet *p = sl_packet(pkts[i]);
 
-		if (unlikely(!may_go_on(w, pkts[i], in[i].verdict)))
+		if (unlikely(in[i].verdict != SL_INNER_OK && !may_go_on(w, pkts[i], in[i].verdict)))
 			continue;
 		sl_ip_trim(pkts[i], in[i].total);
 		p->flags = SL_PKT_DECAPPED;
@@ -250,8 +250,9 @@ decap_burst(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 		p->verdict = SL_INNER_UNSEEN; /* it may come round again: a tunnel in a tunnel */
 		/* The port's verdicts were about the outer headers. */
 		pkts[i]->ol_flags &= ~(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK);
-		sl_worker_enqueue(w, SL_STAGE_IP_INPUT, pkts[i]);
+		pkts[kept++] = pkts[i];
 	}
+	sl_worker_enqueue_bulk(w, SL_STAGE_IP_INPUT, pkts, kept);
 }
 
 void

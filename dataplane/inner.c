@@ -25,11 +25,10 @@ mark_congestion(uint8_t *ip, const struct sl_ip_info *inner)
 	return true;
 }
 
-/* All but the source, which goes to *key. */
-static enum sl_inner_verdict
-check_header(const struct sl_dataplane *dp, struct sl_inner *in, struct sl_lpm_key *key)
+/* All but the source, which goes to *key. ifp: the interface the message came for. */
+static inline enum sl_inner_verdict
+check_header(const struct sl_if *ifp, struct sl_inner *in, struct sl_lpm_key *key)
 {
-	const struct sl_if *ifp = sl_dataplane_if(dp, in->wg_if);
 	struct sl_ip_info inner;
 
 	if (in->len == 0)
@@ -51,12 +50,18 @@ sl_inner_check(const struct sl_dataplane *dp, struct sl_inner *in, unsigned n)
 	struct sl_lpm_key keys[SL_BURST];
 	uint32_t owners[SL_BURST];
 	uint8_t of[SL_BURST];
+	const struct sl_if *ifp = NULL;
+	uint16_t wg_if = SL_IF_NONE;
 	unsigned n_keys = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		if (in[i].verdict != SL_INNER_UNSEEN)
 			continue;
-		in[i].verdict = check_header(dp, &in[i], &keys[n_keys]);
+		if (unlikely(in[i].wg_if != wg_if)) {
+			wg_if = in[i].wg_if;
+			ifp = sl_dataplane_if(dp, wg_if);
+		}
+		in[i].verdict = check_header(ifp, &in[i], &keys[n_keys]);
 		of[n_keys] = (uint8_t)i;
 		n_keys += in[i].verdict == SL_INNER_OK || in[i].verdict == SL_INNER_OK_UNMARKED;
 	}

@@ -78,6 +78,7 @@ open_burst(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 {
 	struct sl_session *sessions[SL_BURST];
 	struct sl_aead_job jobs[SL_BURST];
+	unsigned opened = 0;
 
 	find_sessions(w, pkts, sessions, n);
 	n = prepare(w, pkts, sessions, jobs, n);
@@ -92,14 +93,19 @@ open_burst(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+
 		if (unlikely(!jobs[i].ok)) {
-			sl_worker_drop(w, pkts[i], SL_DROP_BAD_TAG);
+			sl_worker_drop(w, m, SL_DROP_BAD_TAG);
 			continue;
 		}
-		rte_pktmbuf_adj(pkts[i], sizeof(struct sl_msg_data));
-		rte_pktmbuf_trim(pkts[i], SL_TAG_LEN);
-		sl_worker_enqueue(w, SL_STAGE_DECAP, pkts[i]);
+		/* one segment, and longer than that: outer-udp has seen to it */
+		m->data_off += sizeof(struct sl_msg_data);
+		m->data_len = (uint16_t)jobs[i].len;
+		m->pkt_len = jobs[i].len;
+		pkts[opened++] = m;
 	}
+	sl_worker_enqueue_bulk(w, SL_STAGE_DECAP, pkts, opened);
 }
 
 void

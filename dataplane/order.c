@@ -15,17 +15,17 @@
 #include "crypto/bytes.h"
 #include "dataplane/inner.h"
 
-/* Loads are averages over about LOAD_PASSES passes, in 1/256 of a packet. A worker with time to spare has many empty passes. */
+/* Loads are averages over about LOAD_PASSES passes, in 1/256 of a packet. Who has time to spare has many empty passes. */
 #define LOAD_UNIT   256
 #define LOAD_PASSES 8
 
-#define OPENED_MUCH   (SL_BURST / 2 * LOAD_UNIT) /* messages a pass from which a worker is a bottleneck … */
-#define OPENED_LITTLE (SL_BURST / 8 * LOAD_UNIT) /* … and below which, for QUIET_NS, it is none */
-#define RECEIVED_MUCH (SL_BURST / 4 * LOAD_UNIT) /* frames a pass from which a worker has no time to help … */
+#define OPENED_MUCH     (SL_BURST / 2 * LOAD_UNIT)  /* messages a pass from which a worker is a bottleneck … */
+#define OPENED_LITTLE   (SL_BURST / 8 * LOAD_UNIT)  /* … and below which, for QUIET_NS, it is none */
+#define RECEIVED_MUCH   (SL_BURST / 4 * LOAD_UNIT)  /* frames a pass from which a worker has no time to help … */
 #define RECEIVED_LITTLE (SL_BURST / 16 * LOAD_UNIT) /* … and below which it has */
-#define QUIET_NS      SL_NSEC_PER_MSEC
-#define LOOK_PASSES   32 /* between two looks for helpers */
-#define WAKE_NS       UINT64_C(100000) /* a sleeper that was woken needs about so long */
+#define QUIET_NS        SL_NSEC_PER_MSEC
+#define LOOK_PASSES     32               /* between two looks for helpers */
+#define WAKE_NS         UINT64_C(100000) /* a sleeper that was woken needs about so long */
 
 #define RESERVE_EACH 2 /* batches that wait for each helper, so that it need not wait for the owner */
 #define RESERVE_MAX  16
@@ -221,22 +221,24 @@ was_refused(uint8_t verdict)
 	return verdict == SL_INNER_DROP + SL_DROP_BAD_TAG || verdict == SL_INNER_DROP + SL_DROP_BAD_UDP_CHECKSUM;
 }
 
-/* An authentic one as the open stage would hand it on, with what was found in it. */
+/* An authentic one becomes what the open stage would make of it, with what was found in it. */
 static inline void
-hand_on(struct sl_worker *w, struct rte_mbuf *m, uint8_t verdict, uint16_t total)
+strip(struct rte_mbuf *m, uint16_t len, uint8_t verdict, uint16_t total)
 {
 	struct sl_packet *p = sl_packet(m);
 
 	p->verdict = verdict;
 	p->inner_len = total;
-	rte_pktmbuf_adj(m, sizeof(struct sl_msg_data));
-	rte_pktmbuf_trim(m, SL_TAG_LEN);
-	sl_worker_enqueue(w, SL_STAGE_DECAP, m);
+	m->data_off += sizeof(struct sl_msg_data);
+	m->data_len = len;
+	m->pkt_len = len;
 }
 
 static void
 take_back(struct sl_worker *w, struct sl_order_batch *b)
 {
+	unsigned kept = 0;
+
 	/* The inner header, which stages write to, comes from the cache of another worker. */
 	for (unsigned i = 0; i < b->n; i++) {
 		rte_prefetch0(b->pkts[i]);
@@ -244,11 +246,14 @@ take_back(struct sl_worker *w, struct sl_order_batch *b)
 		__builtin_prefetch(b->data[i] + INNER_HDRS, 1);
 	}
 	for (unsigned i = 0; i < b->n; i++) {
-		if (unlikely(was_refused(b->verdict[i])))
+		if (unlikely(was_refused(b->verdict[i]))) {
 			sl_worker_drop(w, b->pkts[i], (enum sl_drop)(b->verdict[i] - SL_INNER_DROP));
-		else
-			hand_on(w, b->pkts[i], b->verdict[i], b->total[i]);
+			continue;
+		}
+		strip(b->pkts[i], b->len[i], b->verdict[i], b->total[i]);
+		b->pkts[kept++] = b->pkts[i];
 	}
+	sl_worker_enqueue_bulk(w, SL_STAGE_DECAP, b->pkts, kept);
 	w->order->packets -= b->n;
 	sl_count(&w->stats.queued, -(uint64_t)b->n);
 	sl_count(&w->stats.stages[SL_STAGE_ORDER].packets, b->n);
