@@ -484,12 +484,10 @@ fetch(struct sl_worker *w, const struct stretch *runs, unsigned n)
 
 		rte_prefetch0(w->paths->path[runs[i].peer].headers);
 		rte_prefetch0(&dp->peers.lines[w->index][runs[i].peer]);
-		rte_prefetch0(&peer->received_tick);
 		if (likely(current != 0 && current <= dp->sessions.capacity)) {
 			const struct sl_session *s = &dp->sessions.slots[current - 1];
 
 			rte_prefetch0(s);
-			rte_prefetch0((const char *)s + RTE_CACHE_LINE_SIZE);
 			rte_prefetch0(&s->send_counter);
 		}
 	}

@@ -14,6 +14,7 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 #include <rte_spinlock.h>
 
@@ -31,7 +32,7 @@ enum sl_session_fact {
 };
 
 struct sl_session {
-	/* Written before publishing, then read-only. */
+	/* Written before publishing, then read-only. The first line has what sending needs. */
 	_Atomic uint32_t live;     /* generation << slot_bits | slot while live, else SL_SESSION_NONE */
 	uint32_t index;            /* ours, as it stands on the wire, host order */
 	uint32_t remote_index;     /* the peer's, host order */
@@ -39,11 +40,11 @@ struct sl_session {
 	uint32_t incarnation;      /* of the peer in that slot */
 	uint16_t wg_if;            /* L3 interface id */
 	bool initiator;            /* we sent the initiation */
-	uint64_t created;          /* ns, boot clock */
 	uint64_t send_limit;       /* counters at or above are not sent; normally REJECT_AFTER_MESSAGES */
-	uint64_t receive_floor;    /* counters below are refused as replays */
 	uint8_t send_key[SL_KEY_LEN];
 	uint8_t recv_key[SL_KEY_LEN];
+	uint64_t created;          /* ns, boot clock */
+	uint64_t receive_floor;    /* counters below are refused as replays */
 
 	alignas(64) _Atomic uint64_t send_counter; /* next to be sent */
 	_Atomic uint32_t facts;                    /* enum sl_session_fact */
@@ -59,6 +60,8 @@ struct sl_session {
 	uint32_t next_free;
 	bool reserved;
 };
+
+static_assert(offsetof(struct sl_session, recv_key) == 64, "keys do not lie across lines");
 
 struct sl_session_table {
 	struct sl_session *slots;
