@@ -20,9 +20,11 @@ gateway_start hub
 check_equal "the gateway knows them all" 1000 "$(json hub peers '.peers | length')"
 check_equal "wg knows them all" 1000 "$(on hub wg show wg0 peers | wc -l)"
 
+# of what comes before its MAC address is known, no more waits than a queue holds
+check "the LAN's host is known" pings lan 10.20.0.1
 flow_receiver lan 7000 $COUNT $LIVE 30
-wgpeer_start spoke1 --endpoint $HUB4,$HUB_PORT --to $LAN4,7000 --count $COUNT --rate 5000 --expect $COUNT --seconds 30
-flow_send lan --to 10.64.1.1 --port 7000 --count $COUNT --flows $LIVE --spread --rate 5000
+wgpeer_start spoke1 --endpoint $HUB4,$HUB_PORT --to $LAN4,7000 --count $COUNT --rate $(lab_rate 5000) --expect $COUNT --seconds 30
+flow_send lan --to 10.64.1.1 --port 7000 --count $COUNT --flows $LIVE --spread --rate $(lab_rate 5000)
 wgpeer_wait
 check_equal "a handshake each" $LIVE "$(wgpeer_result .handshakes)"
 check_flow "$LIVE peers at once to the LAN" lan 7000

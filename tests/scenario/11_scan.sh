@@ -5,9 +5,7 @@
 . "${BASH_SOURCE[0]%/*}/hub.sh"
 
 IDLE=65536
-# A gateway that is made slow (by sanitizers) may be away for longer than a kernel queue holds of such a flow.
-rate=${LAB_SLOW:+250}
-rate=${rate:-1000}
+rate=$(lab_rate 1000)
 count=$((10 * rate))
 hub_network
 # the scanner has a port of its own, so that what it sends does not take the room of others in a kernel queue

@@ -463,6 +463,13 @@ handshake_done() {
 # ---------------------------------------------------------------------------------------------------------------------
 # Traffic
 
+# lab_rate N: packets a second of a flow of which nothing may be lost. A gateway that sanitizers make slow (LAB_SLOW) may be
+# away for longer than a kernel queue holds of a fast one.
+lab_rate() {
+	local slower=${LAB_SLOW:+4}
+	echo $(($1 / ${slower:-1}))
+}
+
 # pings NODE ADDRESS [SECONDS]: three echoes come back within the time; lost ones are sent again.
 pings() {
 	on "$1" ping -n -q -c 3 -i 0.1 -W 1 -w "${3:-10}" "$2"
