@@ -7,6 +7,7 @@
 
 #include "dataplane/icmp_error.h"
 #include "dataplane/ip.h"
+#include "dataplane/outer.h"
 
 #define IP4_TTL      8  /* offsets in an IPv4 header */
 #define IP4_CHECKSUM 10
@@ -26,12 +27,33 @@ static const uint8_t class4[256] = {
 	[0] = ON_LINK, [127] = ON_LINK, [169] = BY_SECOND, [IP4_CLASS_D ... 255] = ON_LINK,
 };
 
+/* What becomes of packets to one destination. */
+enum fate {
+	TO_PEER,
+	TO_PORT,
+	NO_ROUTE, /* the sender is told */
+	NO_PEER,  /* the same, if it may send into tunnels at all */
+	DOWN,
+};
+
+struct way {
+	uint8_t fate; /* enum fate */
+	uint16_t out_id;
+	uint32_t peer;           /* TO_PEER */
+	const struct sl_if *out; /* TO_PEER, TO_PORT */
+	const struct sl_ip *gateway; /* TO_PORT: NULL where the destination is a neighbour itself */
+};
+
 struct burst {
 	struct sl_worker *w;
 	unsigned n;
 	struct rte_mbuf *pkts[SL_BURST];
+	uint8_t way_of[SL_BURST];
+	/* Each run of packets to one destination has a way. */
+	unsigned n_ways;
 	struct sl_lpm_key dst[SL_BURST];
 	uint32_t route[SL_BURST];
+	struct way ways[SL_BURST];
 	/* those whose peer an interface's cryptokey table tells */
 	unsigned n_keys;
 	struct sl_lpm_key keys[SL_BURST];
@@ -101,93 +123,124 @@ stays_local(struct sl_worker *w, struct rte_mbuf *m, const struct sl_lpm_key *ds
 static void
 sort_out(struct burst *b, struct rte_mbuf **pkts, unsigned n)
 {
-	b->n = b->n_keys = b->n_out = 0;
+	bool again = false; /* the last destination is `last` */
+	uint32_t last = 0;
+
+	b->n = b->n_ways = b->n_keys = b->n_out = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const uint8_t *h = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
-		struct sl_lpm_key *dst = &b->dst[b->n];
-		bool link;
+		struct sl_lpm_key dst = {.addr = h + IP4_DST, .family = SL_AF_INET};
+		bool v4 = h[0] >> 4 == 4, link;
+		uint32_t to = 0;
 
-		if (i + 4 < n)
-			rte_prefetch0(rte_pktmbuf_mtod(pkts[i + 4], void *));
-		if (likely(h[0] >> 4 == 4)) {
-			dst->addr = h + IP4_DST;
-			dst->family = SL_AF_INET;
+		if (likely(v4)) {
 			link = stays_on_link4(h + IP4_DST) || stays_on_link4(h + IP4_SRC);
+			memcpy(&to, h + IP4_DST, sizeof(to));
 		} else {
-			dst->addr = h + IP6_DST;
-			dst->family = SL_AF_INET6;
+			dst = (struct sl_lpm_key){.addr = h + IP6_DST, .family = SL_AF_INET6};
 			link = stays_on_link6(h + IP6_DST) || stays_on_link6(h + IP6_SRC);
 		}
 		if (unlikely(link)) {
-			if (!stays_local(b->w, pkts[i], dst))
+			if (!stays_local(b->w, pkts[i], &dst))
 				sl_worker_drop(b->w, pkts[i], SL_DROP_NO_ROUTE);
 			continue;
 		}
+		if (!(again && v4 && to == last)) {
+			b->dst[b->n_ways++] = dst;
+			again = v4;
+			last = to;
+		}
+		b->way_of[b->n] = (uint8_t)(b->n_ways - 1);
 		b->pkts[b->n++] = pkts[i];
 	}
 }
 
+static void
+choose_peer(struct burst *b, struct way *way, uint32_t peer)
+{
+	const struct sl_peers *peers = &b->w->dp->peers;
+
+	way->fate = TO_PEER;
+	way->peer = peer;
+	rte_prefetch0(&peers->slots[peer]);
+	rte_prefetch0(&b->w->paths->path[peer]);
+}
+
 /* Applies a route to an interface: a port's neighbour (gateway NULL: the destination), or a look into the cryptokey table. */
-static enum sl_drop
+static void
 choose_if(struct burst *b, unsigned i, uint16_t id, const struct sl_ip *gateway)
 {
 	const struct sl_if *ifp = out_if(b, id);
-	struct sl_packet *p = sl_packet(b->pkts[i]);
+	struct way *way = &b->ways[i];
 
-	if (unlikely(ifp == NULL))
-		return SL_DROP_INTERFACE_DOWN;
-	p->out_if = id;
-	if (ifp->kind == SL_IF_PORT) {
-		p->next_hop = gateway ? *gateway : address(&b->dst[i]);
-		return SL_DROP_COUNT;
-	}
+	way->fate = ifp ? TO_PORT : DOWN;
+	way->out_id = id;
+	way->out = ifp;
+	way->gateway = gateway;
+	if (likely(ifp == NULL || ifp->kind == SL_IF_PORT))
+		return;
 	b->keys[b->n_keys] = (struct sl_lpm_key){ifp->cryptokey, b->dst[i].addr, b->dst[i].family};
 	b->key_of[b->n_keys++] = (uint8_t)i;
-	return SL_DROP_COUNT;
 }
 
-static enum sl_drop
+static void
 choose(struct burst *b, unsigned i)
 {
 	const struct sl_dataplane *dp = b->w->dp;
 	uint32_t id = SL_ROUTE_ID(b->route[i]);
+	struct way *way = &b->ways[i];
 
+	way->fate = NO_ROUTE;
 	switch (SL_ROUTE_KIND(b->route[i])) {
 	case SL_ROUTE_PEER:
-		if (unlikely(id >= dp->peers.capacity))
-			return SL_DROP_INTERFACE_DOWN;
-		sl_packet(b->pkts[i])->out_peer = id;
-		rte_prefetch0(&dp->peers.slots[id]);
-		return SL_DROP_COUNT;
+		if (likely(id < dp->peers.capacity))
+			choose_peer(b, way, id);
+		else
+			way->fate = DOWN;
+		break;
 	case SL_ROUTE_IF:
-		return choose_if(b, i, (uint16_t)id, NULL);
+		choose_if(b, i, (uint16_t)id, NULL);
+		break;
 	case SL_ROUTE_VIA:
-		if (unlikely(id >= SL_NEXT_HOPS))
-			return SL_DROP_NO_ROUTE;
-		return choose_if(b, i, dp->routes.next_hops[id].out_if, &dp->routes.next_hops[id].gateway);
+		if (likely(id < SL_NEXT_HOPS))
+			choose_if(b, i, dp->routes.next_hops[id].out_if, &dp->routes.next_hops[id].gateway);
+		break;
 	case SL_ROUTE_NONE:
 		break;
 	}
-	return SL_DROP_NO_ROUTE;
 }
 
-/* Routes the burst; packets that have no way out leave it (their place becomes NULL). */
+/* The second lookup: which peer of its interface each destination belongs to. */
+static void
+find_peers(struct burst *b)
+{
+	sl_lpm_lookup_burst(b->keys, b->peers, b->n_keys);
+	for (unsigned k = 0; k < b->n_keys; k++) {
+		struct way *way = &b->ways[b->key_of[k]];
+
+		if (likely(b->peers[k] != 0 && b->peers[k] <= b->w->dp->peers.capacity))
+			choose_peer(b, way, b->peers[k] - 1);
+		else
+			way->fate = NO_PEER;
+	}
+}
+
+/* Finds the ways of the burst's destinations. */
 static void
 route(struct burst *b)
 {
-	sl_route_lookup_keys(&b->w->dp->routes, b->dst, b->route, b->n);
-	for (unsigned i = 0; i < b->n; i++) {
-		enum sl_drop reason;
+	sl_route_lookup_keys(&b->w->dp->routes, b->dst, b->route, b->n_ways);
+	for (unsigned i = 0; i < b->n_ways; i++)
+		choose(b, i);
+	if (b->n_keys > 0)
+		find_peers(b);
+	for (unsigned i = 0; i < b->n_ways; i++) {
+		struct way *way = &b->ways[i];
 
-		sl_packet(b->pkts[i])->out_peer = SL_PEER_NONE;
-		reason = choose(b, i);
-		if (likely(reason == SL_DROP_COUNT))
+		if (way->fate != TO_PEER)
 			continue;
-		if (reason == SL_DROP_NO_ROUTE)
-			sl_icmp_reject(b->w, b->pkts[i], reason, SL_ICMP_NET_UNREACHABLE, 0);
-		else
-			sl_worker_drop(b->w, b->pkts[i], reason);
-		b->pkts[i] = NULL;
+		way->out_id = b->w->dp->peers.slots[way->peer].wg_if;
+		way->out = out_if(b, way->out_id);
 	}
 }
 
@@ -202,30 +255,6 @@ may_enter_tunnel(struct burst *b, const struct sl_packet *p)
 		b->in = sl_dataplane_if(b->w->dp, p->in_if);
 	}
 	return b->in && (!b->in->outside || b->in->forward_clear);
-}
-
-/* The second lookup: which peer of its interface each packet is for. */
-static void
-find_peers(struct burst *b)
-{
-	const struct sl_peers *peers = &b->w->dp->peers;
-
-	sl_lpm_lookup_burst(b->keys, b->peers, b->n_keys);
-	for (unsigned k = 0; k < b->n_keys; k++) {
-		struct rte_mbuf *m = b->pkts[b->key_of[k]];
-		struct sl_packet *p = sl_packet(m);
-
-		if (likely(b->peers[k] != 0 && b->peers[k] <= peers->capacity)) {
-			p->out_peer = b->peers[k] - 1;
-			rte_prefetch0(&peers->slots[p->out_peer]);
-			continue;
-		}
-		if (may_enter_tunnel(b, p))
-			sl_icmp_reject(b->w, m, SL_DROP_NO_PEER, SL_ICMP_HOST_UNREACHABLE, 0);
-		else
-			sl_worker_drop(b->w, m, SL_DROP_CLEAR_NOT_FORWARDED);
-		b->pkts[b->key_of[k]] = NULL;
-	}
 }
 
 /* One hop less, and the IPv4 checksum mended. The hop must be there. */
@@ -255,28 +284,43 @@ may_fragment(const uint8_t *h, const struct sl_packet *p)
 	return p->flags & SL_PKT_LOCAL;
 }
 
+/* A packet that has no way out. Returns its exit, or -1 where it was handed on already. */
+static __attribute__((cold, noinline)) int
+lost(struct burst *b, struct rte_mbuf *m, const struct way *way)
+{
+	sl_packet(m)->out_peer = SL_PEER_NONE;
+	if (way->fate == DOWN)
+		return SL_EXIT_DROP(INTERFACE_DOWN);
+	if (way->fate == NO_PEER && !may_enter_tunnel(b, sl_packet(m)))
+		return SL_EXIT_DROP(CLEAR_NOT_FORWARDED);
+	if (way->fate == NO_PEER)
+		sl_icmp_reject(b->w, m, SL_DROP_NO_PEER, SL_ICMP_HOST_UNREACHABLE, 0);
+	else
+		sl_icmp_reject(b->w, m, SL_DROP_NO_ROUTE, SL_ICMP_NET_UNREACHABLE, 0);
+	return -1;
+}
+
 /* The last checks for a routed packet. Returns its exit, or -1 where it was handed on already. */
 static inline int
-judge(struct burst *b, struct rte_mbuf *m)
+judge(struct burst *b, struct rte_mbuf *m, const struct way *way, const struct sl_lpm_key *dst)
 {
 	struct sl_packet *p = sl_packet(m);
 	uint8_t *h = rte_pktmbuf_mtod(m, uint8_t *);
-	bool v4 = h[0] >> 4 == 4, to_peer = p->out_peer != SL_PEER_NONE;
-	const struct sl_if *out;
+	bool v4 = h[0] >> 4 == 4, to_peer = way->fate == TO_PEER;
 	bool oversize;
 
-	if (to_peer) {
-		if (unlikely(!may_enter_tunnel(b, p)))
-			return SL_EXIT_DROP(CLEAR_NOT_FORWARDED);
-		p->out_if = b->w->dp->peers.slots[p->out_peer].wg_if;
-	}
-	out = out_if(b, p->out_if);
-	if (unlikely(out == NULL))
+	if (unlikely(way->fate > TO_PORT))
+		return lost(b, m, way);
+	if (to_peer && unlikely(!may_enter_tunnel(b, p)))
+		return SL_EXIT_DROP(CLEAR_NOT_FORWARDED);
+	if (unlikely(way->out == NULL))
 		return SL_EXIT_DROP(INTERFACE_DOWN);
-	oversize = m->pkt_len > out->mtu && out->mtu != 0;
+	p->out_if = way->out_id;
+	p->out_peer = to_peer ? way->peer : SL_PEER_NONE;
+	oversize = m->pkt_len > way->out->mtu && way->out->mtu != 0;
 	if (unlikely(oversize && !may_fragment(h, p))) {
 		/* Said before the hop is spent, so that the quoted header is as it was sent. */
-		sl_icmp_reject(b->w, m, SL_DROP_TOO_BIG, SL_ICMP_TOO_BIG, out->mtu);
+		sl_icmp_reject(b->w, m, SL_DROP_TOO_BIG, SL_ICMP_TOO_BIG, way->out->mtu);
 		return -1;
 	}
 	if (likely(!(p->flags & SL_PKT_LOCAL))) {
@@ -286,6 +330,8 @@ judge(struct burst *b, struct rte_mbuf *m)
 		}
 		spend_hop(h, v4);
 	}
+	if (!to_peer)
+		p->next_hop = way->gateway ? *way->gateway : address(dst);
 	/* What comes behind a packet to be cut goes the same way, so that a flow keeps its order. */
 	b->cutting |= oversize;
 	if (unlikely(b->cutting))
@@ -297,11 +343,9 @@ static void
 send_out(struct burst *b)
 {
 	for (unsigned i = 0; i < b->n; i++) {
-		int next;
+		unsigned way = b->way_of[i];
+		int next = judge(b, b->pkts[i], &b->ways[way], &b->dst[way]);
 
-		if (unlikely(b->pkts[i] == NULL))
-			continue;
-		next = judge(b, b->pkts[i]);
 		if (unlikely(next < 0))
 			continue;
 		b->left[b->n_out] = b->pkts[i];
@@ -322,8 +366,6 @@ sl_stage_forward(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 	for (unsigned done = 0; done < n; done += SL_BURST) {
 		sort_out(&b, pkts + done, RTE_MIN(n - done, (unsigned)SL_BURST));
 		route(&b);
-		if (b.n_keys > 0)
-			find_peers(&b);
 		send_out(&b);
 	}
 }

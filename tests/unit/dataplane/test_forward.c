@@ -75,6 +75,67 @@ Test(forward, where_packets_go)
 	}
 }
 
+static struct rte_mbuf *
+packet_of(struct rig *r, const struct forward_case *c)
+{
+	struct rte_mbuf *m = udp(r, c->in_if, &(struct rig_flow){.src = c->src, .dst = c->dst}, 100);
+
+	sl_packet(m)->flags = c->flags;
+	return m;
+}
+
+/* What is remembered of one packet's destination serves no other packet that it is not true of. */
+Test(forward, bursts_of_few_kinds)
+{
+	struct rig *r = tunnel(1, ENDPOINT4);
+	uint64_t seed = 3;
+
+	rig_peer(r, 3, RIG_WG0, ENDPOINT4, NULL);
+	rig_allow(r, 3, "10.64.0.3/32");
+	for (unsigned round = 0; round < 20000; round++) {
+		const struct forward_case *burst[6];
+		struct rte_mbuf *pkts[6], *m;
+		unsigned kinds[3];
+
+		for (unsigned i = 0; i < 9; i++) {
+			seed = seed * UINT64_C(6364136223846793005) + 1;
+			if (i < 3)
+				kinds[i] = (unsigned)(seed >> 33) % RTE_DIM(cases);
+			else
+				burst[i - 3] = &cases[kinds[(seed >> 33) % 3]];
+		}
+		for (unsigned i = 0; i < 6; i++)
+			pkts[i] = packet_of(r, burst[i]);
+		rig_stage(r, sl_stage_forward, (struct rte_mbuf *[6]){pkts[0], pkts[1], pkts[2], pkts[3], pkts[4], pkts[5]}, 6);
+		for (unsigned i = 0; i < 6; i++) {
+			const struct forward_case *c = burst[i];
+
+			if (c->exit == SL_STAGE_COUNT) {
+				cr_assert_gt(rig_drops(r, c->reason), 0, "case %u", (unsigned)(c - cases));
+				atomic_fetch_sub(&r->w->stats.drops[c->reason], 1);
+				continue;
+			}
+			m = rig_take(r, c->exit);
+			cr_assert_eq(m, pkts[i], "case %u: not at its exit, or not in its order", (unsigned)(c - cases));
+			if (c->exit == SL_STAGE_ICMP_ERROR)
+				cr_assert_eq(sl_packet(m)->drop, c->reason);
+			else
+				cr_assert_eq(sl_packet(m)->out_if, c->out_if);
+			if (c->next_hop) {
+				struct sl_ip want = rig_ip(c->next_hop);
+
+				cr_assert(sl_ip_equal(&sl_packet(m)->next_hop, &want));
+				cr_assert_eq(sl_packet(m)->out_peer, SL_PEER_NONE);
+			}
+			if (c->exit == SL_STAGE_ENCAP)
+				cr_assert_eq(sl_packet(m)->out_peer, strcmp(c->dst, "10.64.0.3") == 0 ? 3 : PEER);
+			rte_pktmbuf_free(m);
+		}
+		cr_assert_eq(rig_all_drops(r), 0);
+	}
+	finish(r);
+}
+
 /* The same as a route to the interface rather than to the peer: the cryptokey table decides. */
 Test(forward, interface_routes_ask_the_cryptokey_table)
 {
