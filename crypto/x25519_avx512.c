@@ -389,10 +389,7 @@ static void multiply(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, 
 	sl_zmm_clear();
 }
 
-/*
- * A pass costs about what 1.2 multiplications of the library do (docs/performance.md), so it is worth it for one and
- * a base point.
- */
+/* A pass costs little more than one multiplication of the library does, so it is worth it for one and a base point. */
 const struct sl_x25519_kernel sl_x25519_avx512 = {
         .name = "avx512",
         .lanes = LANES,
