@@ -13,7 +13,7 @@
 #define LIFE_NS      (100 * SL_NSEC_PER_SEC) /* the clock of a run stops here: sessions are good for 120 s */
 #define AEAD_OFFSET  186                     /* where a plaintext lies in its buffer: not aligned, as in a packet */
 #define SAMPLE_EVERY 61                      /* packets between two that are compared whole; no divisor of a burst */
-#define PROGRESS_NS  (250 * SL_NSEC_PER_MSEC)
+#define PROGRESS_SECONDS 0.25
 #define SPARE        1024                    /* frames beside `buffers`: caches of pools */
 #define FRAME_ROOM   (RTE_ETHER_HDR_LEN + SL_RIG_OUTER + SL_PADDING_MULTIPLE)
 
@@ -346,31 +346,41 @@ set_mtus(struct sl_self *self, uint32_t size)
 			abort();
 }
 
+/* One chunk, at the time that the sessions' clock has come to. */
+static bool
+timed_chunk(struct sl_self *self, uint32_t size, struct sl_self_result *r)
+{
+	uint64_t age = (uint64_t)((double)self->worked / (double)rte_get_tsc_hz() * 1e9);
+	uint64_t began = rte_rdtsc_precise();
+	bool ok = chunk(self, size, START_NS + RTE_MIN(age, LIFE_NS), r);
+
+	self->worked += rte_rdtsc_precise() - began;
+	self->next += self->o.buffers;
+	return ok;
+}
+
 bool
 sl_self_run(struct sl_self *self, uint32_t size, struct sl_self_result *r, volatile sig_atomic_t *stop,
 	sl_self_progress_fn progress, void *ctx)
 {
-	double hz = (double)rte_get_tsc_hz();
-	uint64_t dropped = count_drops(self), before = self->worked, shown = 0, began;
-	bool warm = false, ok = true;
+	double hz = (double)rte_get_tsc_hz(), shown = 0;
+	uint64_t dropped = count_drops(self), before;
+	bool ok;
 
 	*r = (struct sl_self_result){.size = size, .peers = any_end(self)->peers};
 	set_mtus(self, size);
-	/* the first chunk warms up, and its figures are thrown away */
-	while (ok && !*stop && (r->seconds < self->o.seconds || !warm)) {
-		uint64_t age = (uint64_t)((double)self->worked / hz * 1e9);
-
-		began = rte_rdtsc_precise();
-		ok = chunk(self, size, START_NS + RTE_MIN(age, LIFE_NS), r);
-		self->worked += rte_rdtsc_precise() - began;
+	/* A chunk to warm up, and more until each peer has had a packet: memory that is touched for the first time is no cost of one. */
+	do
+		ok = timed_chunk(self, size, r);
+	while (ok && !*stop && self->next < r->peers);
+	reset(self);
+	before = self->worked;
+	while (ok && !*stop && r->seconds < self->o.seconds) {
+		ok = timed_chunk(self, size, r);
 		aead_alone(self, size);
-		self->next += self->o.buffers;
-		if (!warm)
-			reset(self);
-		warm = true;
 		r->seconds = (double)(self->worked - before) / hz;
-		if (age - shown >= PROGRESS_NS) {
-			shown = age;
+		if (r->seconds - shown >= PROGRESS_SECONDS) {
+			shown = r->seconds;
 			progress(ctx, r->seconds, r->packets);
 		}
 	}

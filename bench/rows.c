@@ -218,7 +218,8 @@ add_note(json_t *row, const json_t *target, const char *note)
 {
 	if (!note && strcmp(text_of(target, "needs"), "avx512ifma") == 0 && !has_ifma())
 		note = "asked where AVX-512 IFMA exists, and this CPU has none";
-	if (!note && strcmp(text_of(target, "set-on"), "avx512ifma") == 0 && !has_ifma())
+	if (!note && json_is_false(json_object_get(row, "met")) &&
+		strcmp(text_of(target, "set-on"), "avx512ifma") == 0 && !has_ifma())
 		note = "set on a CPU with AVX-512 IFMA, and this one has none";
 	if (note)
 		json_object_set_new(row, "note", json_string(note));
