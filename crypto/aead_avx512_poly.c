@@ -387,7 +387,7 @@ static void take_texts(struct sl_avx512_group *g, struct sl_aead_job *const *job
 	}
 }
 
-/* What is above 2^130 goes to limb 0, and each limb's excess to the next. */
+/* What is above 2^130 goes to limb 0, and what is above the others' bits to the next one: limb 1 may still be 2^44. */
 static inline __attribute__((always_inline)) void reduce(__m512i h[3])
 {
 	const __m512i mask = _mm512_set1_epi64(LIMB_MASK);
@@ -408,7 +408,6 @@ static inline __attribute__((always_inline)) void finish(__m512i tag[2], const s
 	__mmask8 above, over;
 
 	reduce(h);
-	reduce(h);
 	/* h - p is h + 5 - 2^130 */
 	low = _mm512_add_epi64(h[0], _mm512_set1_epi64(5));
 	mid = _mm512_add_epi64(h[1], _mm512_srli_epi64(low, LIMB_BITS));
@@ -417,7 +416,7 @@ static inline __attribute__((always_inline)) void finish(__m512i tag[2], const s
 	h[0] = _mm512_mask_and_epi64(h[0], above, low, mask);
 	h[1] = _mm512_mask_and_epi64(h[1], above, mid, mask);
 	h[2] = _mm512_mask_mov_epi64(h[2], above, top);
-	/* Where nothing was subtracted, limb 1 may have a bit too many. The bits from 128 up are shifted out. */
+	/* Where nothing was subtracted, limb 1 may still be 2^44. The bits from 128 up are shifted out. */
 	h[2] = _mm512_add_epi64(h[2], _mm512_srli_epi64(h[1], LIMB_BITS));
 	h[1] = _mm512_and_si512(h[1], mask);
 	low = _mm512_or_si512(h[0], _mm512_slli_epi64(h[1], LIMB_BITS));
