@@ -123,7 +123,7 @@ Test(ikpsk2, p11_cacophony_vector)
 /* A failed call leaves nothing in the state it was given. */
 Test(ikpsk2, p10_failures_wipe)
 {
-	uint8_t zero[32] = {0}, out[256], payload[16] = {1};
+	uint8_t zero[80] = {0}, out[256], payload[16] = {1};
 
 	parties();
 	cr_assert_eq(sl_ikpsk2_write1(
