@@ -317,7 +317,7 @@ run_trial(struct trial *t, sl_bench_interval_fn on_interval, void *ctx)
 			return false;
 		now = now_of(t->c);
 		if (now >= next) {
-			tell_interval(t, told - t->began, now - t->began, on_interval, ctx);
+			tell_interval(t, told - t->began, RTE_MIN(now, t->ends) - t->began, on_interval, ctx);
 			told = now;
 			next += INTERVAL_NS * (1 + (now - next) / INTERVAL_NS);
 		}
