@@ -32,9 +32,9 @@
 
 #define POOL_SHARE 4 /* all rings together hold at most 1/4 of the packets */
 
-#define FETCH_AHEAD 6    /* messages … */
-#define FETCH_MAX   1536 /* … and bytes of each */
-#define INNER_HDRS  40   /* bytes of a plaintext that later stages look at */
+#define FETCH_AHEAD 6     /* messages … */
+#define FETCH_MAX   1536u /* … and bytes of each */
+#define INNER_HDRS  40    /* bytes of a plaintext that later stages look at */
 
 static_assert(SL_ORDER_BATCH <= 32, "a mask of 32 bits");
 static_assert(SL_BURST <= 2 * SL_ORDER_BATCH, "a burst is one batch or two");
@@ -94,7 +94,7 @@ fetch(const struct sl_order_batch *b, unsigned i)
 {
 	if (i >= b->n)
 		return;
-	for (unsigned at = 0; at < RTE_MIN(b->len[i], (uint16_t)FETCH_MAX); at += RTE_CACHE_LINE_SIZE)
+	for (unsigned at = 0; at < RTE_MIN((unsigned)b->len[i], FETCH_MAX); at += RTE_CACHE_LINE_SIZE)
 		rte_prefetch0(b->data[i] + at);
 }
 
