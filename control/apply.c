@@ -7,6 +7,7 @@
 #include "control/api.h"
 #include "control/apply.h"
 #include "control/log.h"
+#include "crypto/wipe.h"
 
 int
 sl_apply_fail(char *error, int rc, const char *what, const char *name)
@@ -78,7 +79,7 @@ add_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
 	int rc = gi ? sl_gateway_if_make_wireguard(gi, (uint16_t)config->mtu, config->routes) : -ENOMEM;
 
 	if (rc == 0)
-		rc = sl_gateway_if_set_key(gi, config->private_key);
+		rc = sl_gateway_if_set_keys(gi, config->private_key, config->previous_private_key);
 	if (rc != 0)
 		return sl_apply_fail(error, rc, "interface", config->name);
 	rc = sl_api_add_interface(gw->api, gi);
@@ -104,6 +105,21 @@ remove_interface(struct sl_gateway *gw, const struct sl_step *s)
 	return 0;
 }
 
+/* A key that was set with `wg` and is kept stands while only the other one changes. */
+static int
+set_keys(struct sl_gateway_if *gi, const struct sl_step *s)
+{
+	const struct sl_config_interface *config = s->new_interface;
+	uint8_t present[SL_KEY_LEN];
+	int rc;
+
+	memcpy(present, s->changed & SL_CHANGE_KEY ? config->private_key : sl_proto_if_identity(gi->proto)->private_key,
+		sizeof(present));
+	rc = sl_gateway_if_set_keys(gi, present, config->previous_private_key);
+	sl_wipe(present, sizeof(present));
+	return rc;
+}
+
 static int
 change_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
 {
@@ -112,8 +128,8 @@ change_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
 
 	if (s->changed & SL_CHANGE_MTU)
 		rc = sl_gateway_if_set_mtu(gi, (uint16_t)s->new_interface->mtu);
-	if (rc == 0 && s->changed & SL_CHANGE_KEY)
-		rc = sl_gateway_if_set_key(gi, s->new_interface->private_key);
+	if (rc == 0 && s->changed & (SL_CHANGE_KEY | SL_CHANGE_PREVIOUS_KEY))
+		rc = set_keys(gi, s);
 	if (rc == 0 && s->changed & SL_CHANGE_ROUTES) {
 		rc = sl_allowed_ips_set_routes(gw->allowed, gi->id, s->new_interface->routes);
 		gi->routes = s->new_interface->routes;

@@ -145,6 +145,9 @@ int sl_gateway_if_remove_address(struct sl_gateway_if *gi, const struct sl_prefi
 int sl_gateway_if_set_gateway(struct sl_gateway_if *gi, enum sl_family family, const struct sl_ip *gateway);
 /* Zeros: none (protocol.md 43). 0 or -ENOMEM. */
 int sl_gateway_if_set_key(struct sl_gateway_if *gi, const uint8_t private_key[SL_KEY_LEN]);
+/* The same with the key before it, which is answered as well; zeros: none. */
+int sl_gateway_if_set_keys(
+	struct sl_gateway_if *gi, const uint8_t private_key[SL_KEY_LEN], const uint8_t previous_key[SL_KEY_LEN]);
 /* 0 picks a free one. 0, -EADDRINUSE, or -ENOMEM with the old one kept. Same port: nothing happens. */
 int sl_gateway_if_set_listen_port(struct sl_gateway_if *gi, uint16_t port);
 /* Gives its listen port up. */

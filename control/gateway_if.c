@@ -175,6 +175,7 @@ static void
 fill_wireguard(const struct sl_gateway_if *gi, struct sl_if *ifp)
 {
 	const struct sl_noise_identity *identity = sl_proto_if_identity(gi->proto);
+	const struct sl_noise_identity *previous = sl_proto_if_previous(gi->proto);
 
 	ifp->listen_port = gi->listen_port;
 	ifp->cryptokey = gi->cryptokey;
@@ -182,6 +183,9 @@ fill_wireguard(const struct sl_gateway_if *gi, struct sl_if *ifp)
 	ifp->has_key = identity->valid;
 	if (identity->valid)
 		ifp->mac_keys = identity->mac_keys;
+	ifp->has_previous_key = previous->valid;
+	if (previous->valid)
+		ifp->previous_mac_keys = previous->mac_keys;
 }
 
 int
@@ -356,6 +360,14 @@ int
 sl_gateway_if_set_key(struct sl_gateway_if *gi, const uint8_t private_key[SL_KEY_LEN])
 {
 	sl_proto_if_set_key(gi->proto, private_key, gi->gateway->now);
+	return sl_gateway_if_publish(gi);
+}
+
+int
+sl_gateway_if_set_keys(
+	struct sl_gateway_if *gi, const uint8_t private_key[SL_KEY_LEN], const uint8_t previous_key[SL_KEY_LEN])
+{
+	sl_proto_if_set_keys(gi->proto, private_key, previous_key, gi->gateway->now);
 	return sl_gateway_if_publish(gi);
 }
 

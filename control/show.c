@@ -89,6 +89,14 @@ sl_show_interface(struct sl_gateway_if *gi)
 		sl_key_to_base64(key, identity->public_key);
 		set_text(o, "public-key", key);
 	}
+	if (sl_proto_if_previous(gi->proto)->valid) {
+		json_t *previous = json_object();
+
+		sl_key_to_base64(key, sl_proto_if_previous(gi->proto)->public_key);
+		set_text(previous, "public-key", key);
+		set_int(previous, "peers", sl_proto_if_n_previous(gi->proto));
+		json_object_set_new(o, "previous-identity", previous);
+	}
 	set_int(o, "listen-port", gi->listen_port);
 	set_int(o, "mtu", gi->mtu);
 	json_object_set_new(o, "addresses", addresses(gi->addresses, gi->n_addresses));

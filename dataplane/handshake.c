@@ -76,6 +76,8 @@ check_run(struct sl_worker *w, uint16_t wg_if, struct rte_mbuf **pkts, unsigned 
 		count = RTE_MIN(n - first, (unsigned)SL_MAC1_BATCH);
 		if (ifp->has_key)
 			ours = addressed(kernel, &ifp->mac_keys, pkts + first, count);
+		if (unlikely(ifp->has_previous_key))
+			ours |= addressed(kernel, &ifp->previous_mac_keys, pkts + first, count);
 		for (unsigned i = 0; i < count; i++) {
 			if (ours >> i & 1)
 				pkts[passed++] = pkts[first + i];

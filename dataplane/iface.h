@@ -42,6 +42,8 @@ struct sl_if {
 	bool has_key;              /* without a private key nothing is answered */
 	struct sl_lpm *cryptokey;  /* allowed IPs → peer slot + 1; lives as long as the interface */
 	struct sl_mac_keys mac_keys; /* of our public key, to check mac1 */
+	bool has_previous_key;     /* an identity that peers still move away from is answered as well */
+	struct sl_mac_keys previous_mac_keys;
 	struct rte_ring *handshakes;  /* messages 1–3 to control; many producers, control consumes */
 	/* control's, for freeing */
 	struct sl_reclaim_node reclaim;

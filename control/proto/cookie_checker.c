@@ -27,7 +27,8 @@ sl_cookie_admit(struct sl_proto_if *ifp, const struct sl_proto_msg *msg, uint64_
 }
 
 void
-sl_cookie_answer(struct sl_proto_if *ifp, const struct sl_proto_msg *msg, uint64_t now)
+sl_cookie_answer(struct sl_proto_if *ifp, const struct sl_noise_identity *identity, const struct sl_proto_msg *msg,
+	uint64_t now)
 {
 	struct sl_proto *core = ifp->core;
 	struct sl_msg_cookie_reply reply;
@@ -39,7 +40,7 @@ sl_cookie_answer(struct sl_proto_if *ifp, const struct sl_proto_msg *msg, uint64
 	memcpy(mac1, msg->data + msg->len - SL_MACS_LEN, sizeof(mac1));
 	cookie_of(ifp, &msg->src, now, cookie);
 	sl_rng_bytes(&core->rng, nonce, sizeof(nonce));
-	sl_cookie_reply_create(&reply, &ifp->identity.mac_keys, cookie, nonce, mac1, head.sender);
+	sl_cookie_reply_create(&reply, &identity->mac_keys, cookie, nonce, mac1, head.sender);
 	sl_wipe(cookie, sizeof(cookie));
 	sl_outer_make(&outer, &msg->src, &msg->dst_local, ifp->listen_port);
 	ifp->counters.cookies_sent++;

@@ -9,6 +9,7 @@
 #include "crypto/noise_batch.h"
 #include "crypto/tai64n.h"
 #include "crypto/wipe.h"
+#include "crypto/x25519.h"
 #include "crypto/x25519_batch.h"
 
 #define GATHER_WITHOUT_LANES 8 /* initiations that come together where X25519 is done one by one */
@@ -141,7 +142,30 @@ struct initiations {
 	struct sl_noise_initiation jobs[SL_PROTO_BATCH];
 	struct sl_msg_initiation msgs[SL_PROTO_BATCH];
 	uint8_t ephemerals[SL_PROTO_BATCH][SL_KEY_LEN];
+	uint8_t ss[SL_PROTO_BATCH][SL_KEY_LEN]; /* of those that try the other identity */
 };
+
+/*
+ * The identity that an initiation is made with: the one that the peer is on, and, where it has another and does not
+ * answer, each in turn: it may know us by the other one by now.
+ */
+static const struct sl_noise_identity *
+choose_identity(struct sl_proto_peer *peer, struct sl_proto_handshake *hs, const uint8_t **ss, uint8_t other[SL_KEY_LEN])
+{
+	uint32_t generation = hs->sends % 2 == 0 ? sl_identity_other(peer->ifp, peer->generation) : peer->generation;
+	const struct sl_noise_identity *identity = sl_identity_of(peer->ifp, generation);
+
+	*ss = peer->static_static;
+	hs->generation = peer->generation;
+	if (generation == peer->generation)
+		return identity;
+	/* a key of low order, which alone fails here, has been found out before */
+	if (!sl_x25519_shared(other, identity->private_key, peer->public_key))
+		return sl_identity_of(peer->ifp, peer->generation);
+	*ss = other;
+	hs->generation = generation;
+	return identity;
+}
 
 /* All that an initiation needs before its arithmetic, unless something is in its way. */
 static void
@@ -150,6 +174,8 @@ begin_initiation(struct initiations *in, struct sl_proto_peer *peer, uint64_t no
 	struct sl_proto_handshake *hs = sl_handshake_get(peer);
 	enum sl_failure cause = obstacle(peer);
 	uint8_t *ephemeral = in->ephemerals[in->n];
+	const struct sl_noise_identity *identity;
+	const uint8_t *ss;
 	uint32_t index;
 
 	if (!hs)
@@ -165,12 +191,13 @@ begin_initiation(struct initiations *in, struct sl_proto_peer *peer, uint64_t no
 		return;
 	}
 	next_timestamp(peer);
+	identity = choose_identity(peer, hs, &ss, in->ss[in->n]);
 	sl_rng_bytes(&peer->ifp->core->rng, ephemeral, SL_KEY_LEN);
 	in->jobs[in->n] = (struct sl_noise_initiation){
 		.hs = &hs->noise,
-		.id = &peer->ifp->identity,
+		.id = identity,
 		.remote = peer->public_key,
-		.ss = peer->static_static,
+		.ss = ss,
 		.timestamp = peer->sent_timestamp,
 		.ephemeral_private = ephemeral,
 		.local_index = index,
@@ -207,6 +234,7 @@ send_initiations(struct sl_proto *core, struct sl_proto_peer *const *peers, unsi
 		begin_initiation(&in, peers[i], now);
 	sl_noise_create_initiations(core->simd, in.jobs, in.n);
 	sl_wipe(in.ephemerals, in.n * sizeof(in.ephemerals[0]));
+	sl_wipe(in.ss, in.n * sizeof(in.ss[0]));
 	for (unsigned i = 0; i < in.n; i++)
 		end_initiation(in.peers[i], in.jobs[i].result, &in.msgs[i], now);
 }

@@ -24,7 +24,7 @@ sl_proto_if_create(struct sl_proto *core, const struct sl_proto_if_config *cfg, 
 	ifp->l3_if = cfg->l3_if;
 	ifp->listen_port = cfg->listen_port;
 	ifp->up = true;
-	ifp->generation = 1;
+	ifp->generation = ifp->last_generation = 1;
 	ifp->next = core->ifs;
 	core->ifs = ifp;
 	*out = ifp;
@@ -57,6 +57,7 @@ sl_proto_if_destroy(struct sl_proto_if *ifp)
 	*link = ifp->next;
 	sl_limiter_fini(&ifp->limiter);
 	sl_noise_identity_wipe(&ifp->identity);
+	sl_noise_identity_wipe(&ifp->previous);
 	free(ifp->name);
 	sl_wipe(ifp, sizeof(*ifp));
 	free(ifp);
@@ -90,9 +91,8 @@ sl_if_pass(struct sl_proto_if *ifp, uint64_t now)
 	}
 }
 
-/* Begins a pass over all peers, together with what a pass under way has not yet done. Its first slice is done at once. */
-static void
-begin_pass(struct sl_proto_if *ifp, uint32_t pass, uint64_t now)
+void
+sl_if_begin_pass(struct sl_proto_if *ifp, uint32_t pass, uint64_t now)
 {
 	if (ifp->pass)
 		sl_proto_cursor_close(&ifp->pass_at);
@@ -101,52 +101,6 @@ begin_pass(struct sl_proto_if *ifp, uint32_t pass, uint64_t now)
 	ifp->pass |= pass;
 	sl_proto_cursor_open(&ifp->pass_at, ifp);
 	sl_if_pass(ifp, now);
-}
-
-static bool
-same_key(const struct sl_noise_identity *a, const struct sl_noise_identity *b)
-{
-	if (a->valid != b->valid)
-		return false;
-	return !a->valid || sl_equal(a->private_key, b->private_key, SL_KEY_LEN);
-}
-
-static void
-remove_self(struct sl_proto_if *ifp)
-{
-	struct sl_proto_peer *self = sl_proto_peer_find(ifp, ifp->identity.public_key);
-
-	if (!self)
-		return;
-	if (ifp->core->ops->own_key)
-		ifp->core->ops->own_key(ifp->core->ctx, self);
-	else
-		sl_proto_peer_remove(self);
-}
-
-void
-sl_proto_if_set_key(struct sl_proto_if *ifp, const uint8_t private_key[SL_KEY_LEN], uint64_t now)
-{
-	struct sl_noise_identity identity;
-
-	if (!sl_noise_identity_init(&identity, private_key))
-		sl_noise_identity_wipe(&identity);
-	if (!same_key(&identity, &ifp->identity)) {
-		ifp->key_was_absent = !ifp->identity.valid;
-		ifp->identity = identity;
-		ifp->generation++;
-		sl_wipe(&ifp->cookie_secret, sizeof(ifp->cookie_secret));
-		if (identity.valid)
-			remove_self(ifp);
-		begin_pass(ifp, SL_PASS_IDENTITY, now);
-	}
-	sl_noise_identity_wipe(&identity);
-}
-
-const struct sl_noise_identity *
-sl_proto_if_identity(const struct sl_proto_if *ifp)
-{
-	return &ifp->identity;
 }
 
 void
@@ -171,7 +125,7 @@ sl_proto_if_set_up(struct sl_proto_if *ifp, bool up, uint64_t now)
 		return;
 	ifp->up = up;
 	ifp->pass &= ~(uint32_t)SL_PASS_UP;
-	begin_pass(ifp, up ? SL_PASS_UP : SL_PASS_DOWN, now);
+	sl_if_begin_pass(ifp, up ? SL_PASS_UP : SL_PASS_DOWN, now);
 }
 
 void
@@ -180,7 +134,7 @@ sl_proto_if_forget_source(struct sl_proto_if *ifp, const struct sl_ip *local, ui
 	bool other = ifp->pass & SL_PASS_SOURCE && (!local || !sl_ip_equal(local, &ifp->forget));
 
 	ifp->forget = local && !other ? *local : (struct sl_ip){0};
-	begin_pass(ifp, SL_PASS_SOURCE, now);
+	sl_if_begin_pass(ifp, SL_PASS_SOURCE, now);
 }
 
 void

@@ -13,6 +13,7 @@
 struct sl_proto_handshake {
 	struct sl_noise_handshake noise;
 	uint32_t slot;           /* the session slot reserved for it; SL_SESSION_NONE: none */
+	uint32_t generation;     /* of the identity that our initiation was made with */
 	uint32_t sends;          /* initiations since the last request that was no retransmission (29) */
 	uint64_t retransmit_at;  /* ns; 0: not pending */
 	struct sl_mac_keys keys; /* of the peer's public key */
@@ -69,8 +70,13 @@ struct sl_proto_if {
 	uint16_t listen_port;
 	bool up;
 	bool key_was_absent;         /* before the last change of key */
-	uint32_t generation;         /* of the identity */
+	/* identity.c: */
+	uint32_t generation;          /* of the present identity */
+	uint32_t previous_generation; /* of the one before; 0: none */
+	uint32_t last_generation;     /* given out last */
+	uint32_t n_present, n_previous; /* peers by identity; those of neither are not counted */
 	struct sl_noise_identity identity;
+	struct sl_noise_identity previous;
 	struct sl_cookie_secret cookie_secret;
 	struct sl_limiter limiter;
 	struct sl_load load;
@@ -104,7 +110,7 @@ sl_proto_if_usable(const struct sl_proto_if *ifp)
 }
 
 /* --- peers.c --- */
-/* Brings a peer's state to the interface's present identity (43). Before anything that uses it. */
+/* Where a peer's state belongs to no identity any more, brings it to the present one (43). Before anything that uses it. */
 void sl_peer_sync_identity(struct sl_proto_peer *peer, uint64_t now);
 /* Whether ss with the peer is not zero; computes it where it is not cached (8). */
 bool sl_peer_static_static(struct sl_proto_peer *peer);
@@ -114,6 +120,18 @@ void sl_peers_static_static(struct sl_proto *core, struct sl_proto_peer *const *
 void sl_peer_stop(struct sl_proto_peer *peer);
 /* Frees what lingers and can go. */
 void sl_peers_unlinger(struct sl_proto *core);
+
+/* --- identity.c --- */
+/* The identity of a generation, NULL where there is none of it any more. */
+const struct sl_noise_identity *sl_identity_of(const struct sl_proto_if *ifp, uint32_t generation);
+/* The other identity's generation; the same where there is one alone. */
+uint32_t sl_identity_other(const struct sl_proto_if *ifp, uint32_t generation);
+/* The generation of the identity that an initiation or response is made for: the present one unless mac1 says otherwise. */
+uint32_t sl_identity_addressed(const struct sl_proto_if *ifp, const struct sl_proto_msg *msg);
+/* The peer's state belongs to that generation, from having belonged to none. */
+void sl_peer_enter_identity(struct sl_proto_peer *peer, uint32_t generation);
+/* It belongs to none: before it enters another, or goes. */
+void sl_peer_leave_identity(struct sl_proto_peer *peer);
 
 /* --- endpoint.c --- */
 bool sl_peer_has_endpoint(const struct sl_proto_peer *peer);
@@ -154,8 +172,9 @@ enum sl_admission {
 };
 /* Under load: is there a right mac2, and has the source tokens left (16)? */
 enum sl_admission sl_cookie_admit(struct sl_proto_if *ifp, const struct sl_proto_msg *msg, uint64_t now);
-/* Answers an initiation or response with a cookie reply (14). */
-void sl_cookie_answer(struct sl_proto_if *ifp, const struct sl_proto_msg *msg, uint64_t now);
+/* Answers an initiation or response, made for that identity, with a cookie reply (14). */
+void sl_cookie_answer(struct sl_proto_if *ifp, const struct sl_noise_identity *identity, const struct sl_proto_msg *msg,
+	uint64_t now);
 /* A cookie reply came in (15). */
 void sl_cookie_consume(struct sl_proto_if *ifp, const struct sl_proto_msg *msg, uint64_t now);
 
@@ -202,5 +221,9 @@ void sl_failure_note(struct sl_proto_if *ifp, struct sl_proto_peer *peer, enum s
 	const struct sl_endpoint *src, const uint8_t *key, uint64_t now);
 
 /* --- interface.c --- */
+/*
+ * Begins a pass over all peers, together with what a pass under way has not yet done. Its first slice is done at once.
+ */
+void sl_if_begin_pass(struct sl_proto_if *ifp, uint32_t pass, uint64_t now);
 /* One slice of an interface's pass. */
 void sl_if_pass(struct sl_proto_if *ifp, uint64_t now);

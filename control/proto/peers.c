@@ -146,6 +146,8 @@ sl_proto_peer_add(struct sl_proto_if *ifp, const uint8_t public_key[SL_KEY_LEN],
 	}
 	if (ifp->identity.valid && memcmp(ifp->identity.public_key, public_key, SL_KEY_LEN) == 0)
 		return -ELOOP;
+	if (ifp->previous.valid && memcmp(ifp->previous.public_key, public_key, SL_KEY_LEN) == 0)
+		return -ELOOP;
 	peer = calloc(1, sizeof(*peer));
 	if (!peer)
 		return -ENOMEM;
@@ -156,7 +158,7 @@ sl_proto_peer_add(struct sl_proto_if *ifp, const uint8_t public_key[SL_KEY_LEN],
 	}
 	peer->ifp = ifp;
 	peer->owner = owner;
-	peer->generation = ifp->generation;
+	sl_peer_enter_identity(peer, ifp->generation);
 	peer->persist_floor = now;
 	memcpy(peer->public_key, public_key, SL_KEY_LEN);
 	for (unsigned i = 0; i < SL_SESSION_ROLES; i++)
@@ -238,6 +240,7 @@ sl_proto_peer_remove(struct sl_proto_peer *peer)
 
 	atomic_store_explicit(&sl_proto_dp_peer(peer)->live, 0, memory_order_release);
 	sl_peer_stop(peer);
+	sl_peer_leave_identity(peer);
 	unhash(peer);
 	unlist(peer);
 	core->by_slot[peer->slot] = NULL;
@@ -259,14 +262,14 @@ sl_peers_static_static(struct sl_proto *core, struct sl_proto_peer *const *peers
 
 	for (unsigned i = 0; i < n; i++) {
 		struct sl_proto_peer *peer = peers[i];
-		const struct sl_proto_if *ifp = peer->ifp;
+		const struct sl_noise_identity *identity = sl_identity_of(peer->ifp, peer->generation);
 
-		if (peer->static_generation == ifp->generation || !ifp->identity.valid)
+		if (peer->static_generation == peer->generation || !identity || !identity->valid)
 			continue;
 		/* A zero result is cached like any other: the verdict is drawn from it when it is used. */
 		jobs[missing++] = (struct sl_x25519_job){
-			.private_key = ifp->identity.private_key, .public_key = peer->public_key, .out = peer->static_static};
-		peer->static_generation = ifp->generation;
+			.private_key = identity->private_key, .public_key = peer->public_key, .out = peer->static_static};
+		peer->static_generation = peer->generation;
 	}
 	sl_x25519_batch(core->simd, jobs, missing);
 }
@@ -275,15 +278,16 @@ bool
 sl_peer_static_static(struct sl_proto_peer *peer)
 {
 	sl_peers_static_static(peer->ifp->core, &peer, 1);
-	return peer->static_generation == peer->ifp->generation && !sl_is_zero(peer->static_static, SL_KEY_LEN);
+	return peer->static_generation == peer->generation && !sl_is_zero(peer->static_static, SL_KEY_LEN);
 }
 
 void
 sl_peer_sync_identity(struct sl_proto_peer *peer, uint64_t now)
 {
-	if (peer->generation == peer->ifp->generation)
+	if (sl_identity_of(peer->ifp, peer->generation))
 		return;
-	peer->generation = peer->ifp->generation;
+	sl_peer_leave_identity(peer);
+	sl_peer_enter_identity(peer, peer->ifp->generation);
 	sl_handshake_clear(peer);
 	sl_sessions_expire_sending(peer);
 	peer->last_sent = 0;

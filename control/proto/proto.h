@@ -118,9 +118,22 @@ void sl_proto_if_destroy(struct sl_proto_if *ifp);
 
 /*
  * Sets the private key; zeros: none. The same key: nothing happens. Else (43) a peer that is the new self goes,
- * handshakes and static-static secrets of the old key are void at once, and its sessions are no longer sent on.
+ * handshakes and static-static secrets of the old key are void at once, and its sessions are no longer sent on. The
+ * previous key stays.
  */
 void sl_proto_if_set_key(struct sl_proto_if *ifp, const uint8_t private_key[SL_KEY_LEN], uint64_t now);
+/*
+ * Both keys: the present one, and the one before, zeros for none. Handshakes of peers that know the interface by either
+ * are answered; a peer is on the one it last used. What was the present key and is the previous one now loses nothing;
+ * peers on a key that is neither any more are treated as by sl_proto_if_set_key.
+ */
+void sl_proto_if_set_keys(struct sl_proto_if *ifp, const uint8_t private_key[SL_KEY_LEN],
+	const uint8_t previous_key[SL_KEY_LEN], uint64_t now);
+/* .valid is false without one. */
+const struct sl_noise_identity *sl_proto_if_previous(const struct sl_proto_if *ifp);
+/* How many peers are still on the previous key, and whether one is. */
+uint32_t sl_proto_if_n_previous(const struct sl_proto_if *ifp);
+bool sl_proto_peer_on_previous(const struct sl_proto_peer *peer);
 /* .valid is false without a key. The mac1 key that workers check by is mac_keys.mac1. Stays valid, contents change. */
 const struct sl_noise_identity *sl_proto_if_identity(const struct sl_proto_if *ifp);
 /* The source port of everything sent from now on; remembered local addresses are forgotten (41). */

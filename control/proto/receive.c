@@ -23,6 +23,8 @@ static_assert(SL_PROTO_BATCH <= SL_NOISE_BATCH, "a batch goes through each step 
 struct item {
 	const struct sl_proto_msg *msg;
 	struct sl_proto_peer *peer;
+	uint32_t generation; /* of the identity it is made for */
+	uint8_t ss[SL_KEY_LEN]; /* the static-static secret with that identity */
 	struct sl_noise_interim interim;
 	uint8_t timestamp[SL_TAI64N_LEN];
 	enum sl_noise_result result; /* of the last step */
@@ -66,19 +68,34 @@ stage(struct batch *b, bool (*fn)(struct batch *b, struct item *item))
 	b->n = kept;
 }
 
+/* The initiations made for one identity. */
 static void
-decrypt_statics(struct batch *b)
+decrypt_statics_for(struct batch *b, uint32_t generation)
 {
 	struct sl_noise_received jobs[SL_PROTO_BATCH];
+	struct item *items[SL_PROTO_BATCH];
+	unsigned n = 0;
 
-	for (unsigned i = 0; i < b->n; i++)
-		jobs[i] = (struct sl_noise_received){
+	for (unsigned i = 0; i < b->n; i++) {
+		if (b->items[i].generation != generation)
+			continue;
+		jobs[n] = (struct sl_noise_received){
 			.interim = &b->items[i].interim,
 			.msg = (const void *)b->items[i].msg->data,
 		};
-	sl_noise_consume_initiations_static(b->ifp->core->simd, &b->ifp->identity, jobs, b->n);
-	for (unsigned i = 0; i < b->n; i++)
-		b->items[i].result = jobs[i].result;
+		items[n++] = &b->items[i];
+	}
+	sl_noise_consume_initiations_static(b->ifp->core->simd, sl_identity_of(b->ifp, generation), jobs, n);
+	for (unsigned i = 0; i < n; i++)
+		items[i]->result = jobs[i].result;
+}
+
+static void
+decrypt_statics(struct batch *b)
+{
+	decrypt_statics_for(b, b->ifp->generation);
+	if (b->ifp->previous_generation)
+		decrypt_statics_for(b, b->ifp->previous_generation);
 }
 
 static bool
@@ -104,20 +121,39 @@ find_peer(struct batch *b, struct item *item)
 	return true;
 }
 
+/*
+ * That with the identity a peer is on is kept with the peer. One that tries the other may be anybody, so until it has
+ * proven itself its secret is the item's alone.
+ */
 static void
 compute_static_statics(struct batch *b)
 {
+	struct sl_x25519_job jobs[SL_PROTO_BATCH];
 	struct sl_proto_peer *peers[SL_PROTO_BATCH];
+	unsigned n = 0, others = 0;
 
-	for (unsigned i = 0; i < b->n; i++)
-		peers[i] = b->items[i].peer;
-	sl_peers_static_static(b->ifp->core, peers, b->n);
+	for (unsigned i = 0; i < b->n; i++) {
+		struct item *item = &b->items[i];
+
+		if (item->generation == item->peer->generation)
+			peers[n++] = item->peer;
+		else
+			jobs[others++] = (struct sl_x25519_job){
+				.private_key = sl_identity_of(b->ifp, item->generation)->private_key,
+				.public_key = item->peer->public_key,
+				.out = item->ss,
+			};
+	}
+	sl_peers_static_static(b->ifp->core, peers, n);
+	sl_x25519_batch(b->ifp->core->simd, jobs, others);
 }
 
 static bool
 has_static_static(struct batch *b, struct item *item)
 {
-	if (sl_peer_static_static(item->peer))
+	if (item->generation == item->peer->generation && sl_peer_static_static(item->peer))
+		memcpy(item->ss, item->peer->static_static, sizeof(item->ss));
+	if (!sl_is_zero(item->ss, sizeof(item->ss)))
 		return true;
 	fail(b, item, SL_FAILURE_LOW_ORDER, NULL);
 	return false;
@@ -131,7 +167,7 @@ open_timestamps(struct batch *b)
 	for (unsigned i = 0; i < b->n; i++)
 		jobs[i] = (struct sl_noise_received){
 			.interim = &b->items[i].interim,
-			.ss = b->items[i].peer->static_static,
+			.ss = b->items[i].ss,
 			.timestamp = b->items[i].timestamp,
 		};
 	sl_noise_consume_initiations_finish(b->ifp->core->simd, jobs, b->n);
@@ -167,6 +203,18 @@ fresh(const struct batch *b, const struct item *item)
 	return true;
 }
 
+/* The peer knows us by the identity that it has just used. */
+static void
+move_identity(struct sl_proto_peer *peer, const struct item *item)
+{
+	if (peer->generation == item->generation)
+		return;
+	sl_peer_leave_identity(peer);
+	sl_peer_enter_identity(peer, item->generation);
+	memcpy(peer->static_static, item->ss, sizeof(peer->static_static));
+	peer->static_generation = item->generation;
+}
+
 /*
  * The peer's state is judged here, after those before it in the batch have changed it: of two initiations of one peer the
  * later is never accepted with the earlier, for it comes at the same time. So a peer is answered once in a batch.
@@ -185,6 +233,7 @@ accept_initiation(struct batch *b, struct item *item)
 	}
 	if (sl_noise_commit_initiation(&item->hs->noise, &item->interim) != SL_NOISE_OK)
 		return false;
+	move_identity(peer, item);
 	memcpy(peer->latest_timestamp, item->timestamp, SL_TAI64N_LEN);
 	peer->last_consumed = b->now;
 	b->ifp->counters.initiations_received++;
@@ -267,7 +316,7 @@ initiator_of(struct sl_proto_if *ifp, uint32_t index)
 	if (slot == SL_SESSION_NONE)
 		return NULL;
 	peer = sl_proto_peer_at(core, sl_proto_session_at(core, slot)->peer);
-	if (!peer || peer->ifp != ifp || peer->generation != ifp->generation || !peer->handshake ||
+	if (!peer || peer->ifp != ifp || !peer->handshake || !sl_identity_of(ifp, peer->handshake->generation) ||
 		peer->handshake->slot != slot || peer->handshake->noise.state != SL_NOISE_CREATED_INITIATION)
 		return NULL;
 	return peer;
@@ -331,6 +380,10 @@ take_response(struct batch *b, struct sl_proto_peer *peer, const struct sl_proto
 			&in->src, NULL, now);
 		return;
 	}
+	if (peer->handshake->generation != peer->generation) {
+		sl_peer_leave_identity(peer);
+		sl_peer_enter_identity(peer, peer->handshake->generation);
+	}
 	ifp->counters.responses_received++;
 	sl_peer_roam(peer, in);
 	sl_timers_handshake_received(peer, in->len, now);
@@ -342,6 +395,25 @@ take_response(struct batch *b, struct sl_proto_peer *peer, const struct sl_proto
 	sl_timers_update(peer, now);
 }
 
+/* Those of the answers that are for initiations made with one identity. */
+static void
+consume_answers_for(struct batch *b, struct answers *a, uint32_t generation)
+{
+	struct sl_noise_answer jobs[SL_PROTO_BATCH];
+	unsigned places[SL_PROTO_BATCH];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < a->n; i++) {
+		if (a->peers[i]->handshake->generation != generation)
+			continue;
+		places[n] = i;
+		jobs[n++] = a->jobs[i];
+	}
+	sl_noise_consume_responses(b->ifp->core->simd, sl_identity_of(b->ifp, generation), jobs, n);
+	for (unsigned i = 0; i < n; i++)
+		a->jobs[places[i]] = jobs[i];
+}
+
 static void
 take_responses(struct batch *b)
 {
@@ -349,7 +421,9 @@ take_responses(struct batch *b)
 
 	for (unsigned next = 0; next < b->n_responses;) {
 		next = find_initiators(b, next, &a);
-		sl_noise_consume_responses(b->ifp->core->simd, &b->ifp->identity, a.jobs, a.n);
+		consume_answers_for(b, &a, b->ifp->generation);
+		if (b->ifp->previous_generation)
+			consume_answers_for(b, &a, b->ifp->previous_generation);
 		for (unsigned i = 0; i < a.n; i++)
 			take_response(b, a.peers[i], a.msgs[i], a.jobs[i].result);
 	}
@@ -374,7 +448,7 @@ type_of(const struct sl_proto_msg *msg)
 }
 
 static bool
-admitted(struct sl_proto_if *ifp, const struct sl_proto_msg *msg, uint64_t now)
+admitted(struct sl_proto_if *ifp, uint32_t generation, const struct sl_proto_msg *msg, uint64_t now)
 {
 	if (!sl_load_is(&ifp->load, now))
 		return true;
@@ -382,7 +456,7 @@ admitted(struct sl_proto_if *ifp, const struct sl_proto_msg *msg, uint64_t now)
 	case SL_ADMITTED:
 		return true;
 	case SL_ADMIT_COOKIE:
-		sl_cookie_answer(ifp, msg, now);
+		sl_cookie_answer(ifp, sl_identity_of(ifp, generation), msg, now);
 		return false;
 	case SL_ADMIT_LIMITED:
 		sl_failure_note(ifp, NULL, SL_FAILURE_LIMITED, &msg->src, NULL, now);
@@ -394,18 +468,23 @@ admitted(struct sl_proto_if *ifp, const struct sl_proto_msg *msg, uint64_t now)
 static void
 take_one(struct batch *b, const struct sl_proto_msg *msg)
 {
-	uint32_t type = type_of(msg);
+	uint32_t type = type_of(msg), generation;
 
 	if (type == 0) {
 		b->ifp->counters.malformed++;
-	} else if (type == SL_MSG_COOKIE_REPLY) {
-		sl_cookie_consume(b->ifp, msg, b->now);
-	} else if (admitted(b->ifp, msg, b->now)) {
-		if (type == SL_MSG_INITIATION)
-			b->items[b->n++] = (struct item){.msg = msg};
-		else
-			b->responses[b->n_responses++] = msg;
+		return;
 	}
+	if (type == SL_MSG_COOKIE_REPLY) {
+		sl_cookie_consume(b->ifp, msg, b->now);
+		return;
+	}
+	generation = sl_identity_addressed(b->ifp, msg);
+	if (!admitted(b->ifp, generation, msg, b->now))
+		return;
+	if (type == SL_MSG_INITIATION)
+		b->items[b->n++] = (struct item){.msg = msg, .generation = generation};
+	else
+		b->responses[b->n_responses++] = msg;
 }
 
 void
