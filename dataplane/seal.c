@@ -25,6 +25,7 @@ struct turn {
 struct burst {
 	unsigned n;
 	struct rte_mbuf *pkts[SL_BURST];
+	struct turn *turn[SL_BURST]; /* of each packet */
 	uint8_t ecn[SL_BURST];
 	uint8_t pad[SL_BURST];
 	unsigned n_turns;
@@ -83,9 +84,8 @@ make_room(struct rte_mbuf *m, uint16_t head, uint32_t tail)
 
 /* Everything that can go wrong with the packet itself. Returns the packet to go on with, or NULL: dropped. */
 static inline struct rte_mbuf *
-prepare(struct sl_worker *w, struct burst *b, struct rte_mbuf *m)
+prepare(struct sl_worker *w, struct burst *b, struct rte_mbuf *m, const struct sl_outer_path *path)
 {
-	const struct sl_outer_path *path = path_of(w, m);
 	uint32_t total, pad;
 	enum sl_drop reason = SL_DROP_COUNT;
 
@@ -118,17 +118,17 @@ collect(struct sl_worker *w, struct burst *b, struct rte_mbuf **pkts, unsigned n
 {
 	b->n = b->n_turns = b->n_frames = 0;
 	for (unsigned i = 0; i < n; i++) {
-		struct rte_mbuf *m = prepare(w, b, pkts[i]);
-		struct sl_outer_path *path;
+		struct sl_outer_path *path = path_of(w, pkts[i]);
+		struct rte_mbuf *m = prepare(w, b, pkts[i], path);
 
 		if (unlikely(m == NULL))
 			continue;
-		path = path_of(w, m);
 		if (path->take++ == 0) {
 			path->turn = (uint16_t)b->n_turns++;
 			b->turns[path->turn].path = path;
 			b->turns[path->turn].peer = sl_packet(m)->out_peer;
 		}
+		b->turn[b->n] = &b->turns[path->turn];
 		b->pkts[b->n++] = m;
 	}
 }
@@ -198,13 +198,14 @@ number(struct sl_worker *w, struct burst *b)
 
 	for (unsigned i = 0; i < b->n; i++) {
 		struct rte_mbuf *m = b->pkts[i];
-		struct turn *t = &b->turns[path_of(w, m)->turn];
+		struct turn *t = b->turn[i];
 
 		if (unlikely(t->next == t->end)) {
 			restage(w, m, t->peer);
 			continue;
 		}
 		frame(w, m, t, b->pad[i], b->ecn[i], &b->jobs[kept]);
+		b->turn[kept] = t;
 		b->pkts[kept++] = m;
 	}
 	b->n = kept;
@@ -233,9 +234,8 @@ send_round(struct sl_worker *w, struct rte_mbuf *m, const struct sl_outer_path *
 
 /* The sealed packet gets its checksum and goes off. */
 static inline void
-send_out(struct sl_worker *w, struct burst *b, struct rte_mbuf *m)
+send_out(struct sl_worker *w, struct burst *b, struct rte_mbuf *m, const struct sl_outer_path *path)
 {
-	const struct sl_outer_path *path = path_of(w, m);
 	uint32_t udp_len = m->pkt_len - path->outer_len + SL_UDP_HDR_LEN;
 	bool whole = path->to_port && m->pkt_len <= path->mtu && !w->paths->detour;
 	bool offload = path->offload && whole;
@@ -284,7 +284,7 @@ sl_stage_seal(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 		number(w, &b);
 		sl_aead_seal_batch(w->aead, b.jobs, b.n);
 		for (unsigned i = 0; i < b.n; i++)
-			send_out(w, &b, b.pkts[i]);
+			send_out(w, &b, b.pkts[i], b.turn[i]->path);
 		sl_worker_enqueue_bulk(w, SL_STAGE_TX, b.frames, b.n_frames);
 		for (unsigned i = 0; i < b.n_turns; i++)
 			stamp(w, &b.turns[i]);
