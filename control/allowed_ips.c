@@ -36,6 +36,7 @@ struct sl_allowed_ips {
 	uint32_t free_first;
 	struct list *lists; /* by peer slot; address space, touched when used */
 	uint32_t max_peers;
+	uint64_t changes;
 	struct interface ifs[SL_IF_MAX];
 	bool batch; /* between batch_begin and batch_commit */
 };
@@ -200,6 +201,7 @@ publish(struct sl_allowed_ips *a, uint16_t wg_if, const struct sl_prefix *prefix
 	uint32_t before = sl_lpm_get(ifp->cryptokey, prefix);
 	int rc;
 
+	a->changes++;
 	if (peer == SL_PEER_NONE)
 		rc = sl_lpm_remove(ifp->cryptokey, prefix, NULL);
 	else
@@ -373,6 +375,12 @@ uint32_t
 sl_allowed_ips_total(const struct sl_allowed_ips *a)
 {
 	return a->index.count;
+}
+
+uint64_t
+sl_allowed_ips_changes(const struct sl_allowed_ips *a)
+{
+	return a->changes;
 }
 
 bool

@@ -66,6 +66,8 @@ uint32_t sl_allowed_ips_remove_all(struct sl_allowed_ips *a, uint32_t peer);
 uint32_t sl_allowed_ips_owner(const struct sl_allowed_ips *a, uint16_t wg_if, const struct sl_prefix *prefix);
 uint32_t sl_allowed_ips_count(const struct sl_allowed_ips *a, uint32_t peer);
 uint32_t sl_allowed_ips_total(const struct sl_allowed_ips *a);
+/* How often a prefix came, went or moved so far: what is done in slices is measured by it. */
+uint64_t sl_allowed_ips_changes(const struct sl_allowed_ips *a);
 
 /*
  * A peer's prefixes in the order they were given. *cursor is 0 at first; false when there are no more. Where the list

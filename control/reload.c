@@ -13,9 +13,10 @@
 #include "control/log.h"
 #include "control/save.h"
 
-#define STEPS_PER_SLICE 32
-#define ORDERS_MAX      16
-#define FIELDS_LEN      768
+#define STEPS_PER_SLICE    32
+#define PREFIXES_PER_SLICE 256 /* after as many the next slice begins, with the step at hand where that is not done */
+#define ORDERS_MAX         16
+#define FIELDS_LEN         768
 
 enum stage {
 	IDLE,
@@ -427,7 +428,8 @@ applied(struct sl_reload *r)
 bool
 sl_reload_advance(struct sl_reload *r)
 {
-	uint64_t from = sl_clock_boot_ns();
+	const struct sl_allowed_ips *allowed = r->gw->allowed;
+	uint64_t from = sl_clock_boot_ns(), prefixes = sl_allowed_ips_changes(allowed);
 
 	if (r->stage == COLLECTING) {
 		if (!sl_save_collect(r->save) && !start_thread(r, WORKING))
@@ -437,8 +439,11 @@ sl_reload_advance(struct sl_reload *r)
 	if (r->stage != APPLYING)
 		return false;
 	sl_allowed_ips_batch_begin(r->gw->allowed);
-	for (unsigned i = 0; i < STEPS_PER_SLICE && r->at < r->steps->n_steps; i++)
+	for (unsigned i = 0; i < STEPS_PER_SLICE && r->at < r->steps->n_steps; i++) {
 		apply(r);
+		if (sl_allowed_ips_changes(allowed) - prefixes >= PREFIXES_PER_SLICE)
+			break;
+	}
 	sl_allowed_ips_batch_commit(r->gw->allowed);
 	r->longest = RTE_MAX(r->longest, sl_clock_boot_ns() - from);
 	if (r->at == r->steps->n_steps)

@@ -1,0 +1,81 @@
+/* Steps of a difference: what one call does is bounded, however much the step is about. */
+#include <criterion/criterion.h>
+
+#include "control/apply.h"
+#include "wg_rig.h"
+
+#define PREFIXES 1000
+#define BOUND    256 /* prefixes in one call */
+
+static struct sl_prefix prefixes[PREFIXES];
+static const struct sl_config_interface interface = {.name = "wg0"};
+static const struct sl_config_peer peer = {
+	.name = "many", .public_key = {9, 8, 7}, .allowed_ips = prefixes, .n_allowed_ips = PREFIXES};
+
+static void
+make_prefixes(void)
+{
+	for (unsigned i = 0; i < PREFIXES; i++) {
+		const uint8_t address[4] = {10, 100, (uint8_t)(i >> 8), (uint8_t)i};
+
+		prefixes[i] = (struct sl_prefix){.addr = sl_ip4(address), .len = 32};
+	}
+}
+
+/* Applies the one step to its end; the most prefixes that changed in one call. */
+static uint64_t
+apply(struct sl_gateway *gw, struct sl_step step)
+{
+	struct sl_steps steps = {.steps = &step, .n_steps = 1};
+	char error[SL_GATEWAY_ERROR_LEN] = "";
+	uint32_t progress = 0;
+	uint64_t most = 0;
+	int rc;
+
+	do {
+		uint64_t before = sl_allowed_ips_changes(gw->allowed), changed;
+
+		rc = sl_gateway_apply(gw, &steps, 0, &progress, error);
+		changed = sl_allowed_ips_changes(gw->allowed) - before;
+		if (changed > most)
+			most = changed;
+	} while (rc == SL_APPLY_MORE);
+	cr_expect_eq(rc, 0, "%s", error);
+	return most;
+}
+
+Test(apply, a_peer_with_many_prefixes_comes_and_goes_in_slices)
+{
+	struct wg_rig *r = wg_rig_create();
+
+	make_prefixes();
+	cr_expect_leq(apply(&r->gw, (struct sl_step){.kind = SL_STEP_PEER_ADD, .new_interface = &interface, .new_peer = &peer}),
+		BOUND);
+	cr_expect_eq(sl_allowed_ips_total(r->gw.allowed), PREFIXES);
+	cr_expect_eq(sl_proto_if_n_peers(r->wg0->proto), 1);
+	cr_expect_leq(
+		apply(&r->gw, (struct sl_step){.kind = SL_STEP_PEER_REMOVE, .old_interface = &interface, .old_peer = &peer}),
+		BOUND);
+	cr_expect_eq(sl_allowed_ips_total(r->gw.allowed), 0);
+	cr_expect_eq(sl_proto_if_n_peers(r->wg0->proto), 0);
+	wg_rig_destroy(r);
+}
+
+/* Nor does a second peer take more than its own: prefixes move from the first to it. */
+Test(apply, prefixes_move_in_slices)
+{
+	static const struct sl_config_peer other = {
+		.name = "other", .public_key = {1, 2, 3}, .allowed_ips = prefixes, .n_allowed_ips = PREFIXES};
+	struct wg_rig *r = wg_rig_create();
+	const struct sl_config_peer *peers[] = {&peer, &other};
+
+	make_prefixes();
+	for (unsigned i = 0; i < 2; i++)
+		cr_expect_leq(
+			apply(&r->gw,
+				(struct sl_step){.kind = SL_STEP_PEER_ADD, .new_interface = &interface, .new_peer = peers[i]}),
+			BOUND);
+	cr_expect_eq(sl_allowed_ips_total(r->gw.allowed), PREFIXES);
+	cr_expect_eq(sl_allowed_ips_count(r->gw.allowed, sl_gateway_peer_find(r->wg0, other.public_key)->slot), PREFIXES);
+	wg_rig_destroy(r);
+}
