@@ -51,5 +51,6 @@ check_flow "the tunnel lost nothing towards the spoke" spoke1 7001
 check_at_least "addresses without an endpoint are counted" 1 "$(drops hub no-endpoint)"
 check "the tunnel still works" pings spoke1 $LAN4
 
-check_conservation hub
+# a slow worker always has some of control's initiations still to take; they end when the peers are given up
+LAB_PATIENCE=${LAB_SLOW:+150} check_conservation hub
 lab_end

@@ -407,12 +407,13 @@ gateway_balanced() {
 	[ "$(json "$1" workers "$jq_balanced")" = true ]
 }
 
-# The end of every scenario: conservation of packets and buffers, as docs/architecture.md defines it.
+# The end of every scenario: conservation of packets and buffers, as docs/architecture.md defines it, within LAB_PATIENCE
+# seconds (10).
 check_conservation() {
 	local name
 	[ -z "${LAB_STAND_IN:-}" ] || return 0
 	for name in "$@"; do
-		if until_true 10 gateway_balanced "$name"; then
+		if until_true "${LAB_PATIENCE:-10}" gateway_balanced "$name"; then
 			pass "$name: every packet and every buffer is accounted for"
 		else
 			fail "$name: packets or buffers are not accounted for"
