@@ -315,6 +315,16 @@ receive_data(struct sim_node *node, const uint8_t *data, size_t len, const struc
 	}
 }
 
+/* As workers do: made for either identity. */
+static bool
+right_mac1(const struct sl_proto_if *ifp, const uint8_t *data, size_t len)
+{
+	const struct sl_noise_identity *previous = sl_proto_if_previous(ifp);
+
+	return sl_mac1_check(&sl_proto_if_identity(ifp)->mac_keys, data, len) ||
+	       (previous->valid && sl_mac1_check(&previous->mac_keys, data, len));
+}
+
 void
 sim_node_receive(struct sim_node *node, const uint8_t *data, size_t len, const struct sl_endpoint *src)
 {
@@ -326,8 +336,7 @@ sim_node_receive(struct sim_node *node, const uint8_t *data, size_t len, const s
 		receive_data(node, data, len, src);
 		return;
 	}
-	if ((type == SL_MSG_INITIATION || type == SL_MSG_RESPONSE) &&
-		!sl_mac1_check(&sl_proto_if_identity(node->ifp)->mac_keys, data, len)) {
+	if ((type == SL_MSG_INITIATION || type == SL_MSG_RESPONSE) && !right_mac1(node->ifp, data, len)) {
 		sim_seen(node->sim, SIM_T_MAC1_WRONG);
 		return;
 	}
