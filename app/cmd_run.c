@@ -2,7 +2,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
@@ -52,7 +51,6 @@ load(const char *path, struct sl_config_cores *cores)
 static int
 run(const char *path)
 {
-	const struct rlimit no_core = {0, 0};
 	struct sl_config_cores cores;
 	struct sl_config *config = load(path, &cores);
 	struct sl_gateway *gw;
@@ -60,7 +58,6 @@ run(const char *path)
 
 	if (config == NULL)
 		return SL_EXIT_FAILED;
-	setrlimit(RLIMIT_CORE, &no_core); /* keys are in memory */
 	sl_gateway_block_signals();
 	gw = sl_gateway_start(config, &cores, error);
 	if (gw == NULL) {

@@ -84,6 +84,12 @@ print_interface(const json_t *o, const struct style *s, FILE *out)
 	if (json_object_get(o, "public-key"))
 		fprintf(out, "  %spublic key%s: %s\n  %sprivate key%s: (hidden)\n", s->bold, s->off, text(o, "public-key"), s->bold,
 			s->off);
+	if (json_object_get(o, "previous-identity")) {
+		const json_t *previous = json_object_get(o, "previous-identity");
+
+		fprintf(out, "  %sprevious public key%s: %s, still used by %lld peers\n", s->bold, s->off,
+			text(previous, "public-key"), (long long)number(previous, "peers"));
+	}
 	fprintf(out, "  %slistening port%s: %lld\n  %saddresses%s: ", s->bold, s->off, (long long)number(o, "listen-port"),
 		s->bold, s->off);
 	print_list(json_object_get(o, "addresses"), "(none)", out);
