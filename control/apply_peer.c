@@ -26,6 +26,8 @@ set_fields(struct sl_gateway *gw, struct sl_proto_peer *peer, const struct sl_co
 		rc = sl_proto_peer_set_name(peer, config->name);
 	if (changed & SL_CHANGE_PRESHARED_KEY)
 		sl_proto_peer_set_psk(peer, config->preshared_key);
+	if (changed & SL_CHANGE_ENDPOINT_REFRESH)
+		sl_gateway_peer_set_endpoint_refresh(peer, config->endpoint_refresh);
 	if (rc == 0 && changed & SL_CHANGE_ENDPOINT)
 		rc = set_endpoint(peer, &config->endpoint);
 	if (rc == 0 && changed & SL_CHANGE_EXPIRES)
@@ -77,7 +79,8 @@ sl_apply_peer_add(struct sl_gateway *gw, const struct sl_step *s, uint32_t *prog
 		rc = sl_proto_peer_set_name(peer, config->name);
 	}
 	if (rc == 0 && *progress == 0)
-		rc = set_fields(gw, peer, config, SL_CHANGE_PRESHARED_KEY | SL_CHANGE_ENDPOINT | SL_CHANGE_EXPIRES);
+		rc = set_fields(gw, peer, config,
+			SL_CHANGE_PRESHARED_KEY | SL_CHANGE_ENDPOINT_REFRESH | SL_CHANGE_ENDPOINT | SL_CHANGE_EXPIRES);
 	if (rc == 0)
 		rc = add_prefixes(gi, peer, config, progress);
 	if (rc == 0)

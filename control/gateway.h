@@ -46,6 +46,10 @@ struct sl_gateway_peer {
 	enum sl_peer_source source;
 	char *endpoint_host; /* NULL: a literal endpoint or none */
 	uint16_t endpoint_port;
+	bool endpoint_found;       /* an answer for the name has been set */
+	uint32_t endpoint_refresh; /* seconds between lookups of a name, 0: off */
+	uint64_t unanswered;       /* ns: an initiation went unanswered in silence, last; 0: never */
+	uint64_t asked_again;      /* ns: and the name was looked up for it, last; 0: never */
 	int64_t expires; /* Unix seconds; 0: never */
 };
 
@@ -177,7 +181,13 @@ void sl_gateway_peer_remove(struct sl_proto_peer *peer);
 void sl_gateway_peer_set_endpoint(struct sl_proto_peer *peer, const struct sl_endpoint *endpoint);
 /* An endpoint by name: looked up off the loop, again until it succeeds. 0 or -ENOMEM or -EINVAL. */
 int sl_gateway_peer_set_endpoint_name(struct sl_proto_peer *peer, const char *host, uint16_t port);
-/* Takes what the resolver has found. Whether there was anything. */
+/* How often a name is looked up again, in seconds; 0: only when handshakes go unanswered. For the name there is and those to come. */
+void sl_gateway_peer_set_endpoint_refresh(struct sl_proto_peer *peer, uint32_t seconds);
+/* An initiation got no answer in time: the name may have another address by now (sl_proto_ops.unanswered). */
+void sl_gateway_peer_unanswered(struct sl_proto_peer *peer);
+/*
+ * Takes some of what the resolver has found; its descriptor stays readable while there is more. Whether there was anything.
+ */
 bool sl_gateway_take_names(struct sl_gateway *gw);
 /* From then on, in Unix seconds, it is taken away; 0: never. 0 or -ENOMEM. */
 int sl_gateway_peer_set_expires(struct sl_proto_peer *peer, int64_t expires);

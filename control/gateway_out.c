@@ -100,6 +100,12 @@ failure(void *ctx, const struct sl_failure_report *report)
 }
 
 static void
+unanswered(void *ctx, struct sl_proto_peer *peer)
+{
+	sl_gateway_peer_unanswered(peer);
+}
+
+static void
 own_key(void *ctx, struct sl_proto_peer *peer)
 {
 	sl_log_warning("peer %s has the interface's own public key; it is removed", peer->name ? peer->name : "?");
@@ -113,6 +119,7 @@ const struct sl_proto_ops sl_gateway_proto_ops = {
 	.purge = purge,
 	.wall = wall,
 	.failure = failure,
+	.unanswered = unanswered,
 	.own_key = own_key,
 };
 

@@ -9,6 +9,7 @@
 #include "control/log.h"
 #include "crypto/base64.h"
 
+#define NAMES_AT_ONCE   64  /* answers of the resolver taken in one turn */
 #define EXPIRE_PREFIXES 256 /* allowed IPs that go at once with a peer that has expired */
 
 struct sl_gateway_if *
@@ -94,7 +95,8 @@ sl_gateway_peer_set_endpoint_name(struct sl_proto_peer *peer, const char *host, 
 
 	if (copy == NULL)
 		return -ENOMEM;
-	rc = sl_resolver_ask(sl_gateway_peer_if(peer)->gateway->resolver, peer->slot, host, port);
+	rc = sl_resolver_ask(sl_gateway_peer_if(peer)->gateway->resolver, peer->slot, host, port,
+		mine->endpoint_refresh);
 	if (rc != 0) {
 		free(copy);
 		return rc;
@@ -102,7 +104,46 @@ sl_gateway_peer_set_endpoint_name(struct sl_proto_peer *peer, const char *host, 
 	free(mine->endpoint_host);
 	mine->endpoint_host = copy;
 	mine->endpoint_port = port;
+	mine->endpoint_found = false;
+	mine->unanswered = mine->asked_again = 0;
 	return 0;
+}
+
+void
+sl_gateway_peer_set_endpoint_refresh(struct sl_proto_peer *peer, uint32_t seconds)
+{
+	struct sl_gateway_peer *mine = sl_gateway_peer(peer);
+
+	mine->endpoint_refresh = seconds;
+	if (mine->endpoint_host)
+		sl_resolver_refresh(sl_gateway_peer_if(peer)->gateway->resolver, peer->slot, seconds);
+}
+
+/* Workers' stamps may be a little ahead of this turn's time. */
+static bool
+heard_within(const struct sl_proto_peer_info *info, uint64_t ns, uint64_t now)
+{
+	return info->received && info->received + ns > now;
+}
+
+/* Asks for the name once in the time that a row of tries takes, and only while nothing else comes from the peer either. */
+void
+sl_gateway_peer_unanswered(struct sl_proto_peer *peer)
+{
+	struct sl_gateway *gw = sl_gateway_peer_if(peer)->gateway;
+	struct sl_gateway_peer *mine = sl_gateway_peer(peer);
+	struct sl_proto_peer_info info;
+
+	if (mine->endpoint_host == NULL)
+		return;
+	sl_proto_peer_info(peer, gw->now, &info);
+	if (heard_within(&info, SL_NEW_HANDSHAKE_TIME_NS, gw->now))
+		return;
+	mine->unanswered = gw->now;
+	if (mine->asked_again && gw->now - mine->asked_again < SL_REKEY_ATTEMPT_TIME_NS)
+		return;
+	mine->asked_again = gw->now;
+	sl_resolver_again(gw->resolver, peer->slot);
 }
 
 /* Whether a packet to this address could leave the gateway at all: names may have addresses of a family we lack. */
@@ -110,6 +151,26 @@ static bool
 is_reachable(struct sl_gateway *gw, const struct sl_proto_peer *peer, const struct sl_ip *ip)
 {
 	return sl_route_lookup_outer(&gw->dp->routes, &gw->dp->peers, ip, sl_gateway_peer_if(peer)->id) != 0;
+}
+
+/*
+ * Whether a name that was found again leaves the endpoint alone: where the peer is is among the answers, or it is heard
+ * from there within the life of a session, and no handshake has gone unanswered since.
+ */
+static bool
+keeps_endpoint(
+	const struct sl_gateway *gw, const struct sl_proto_peer *peer, const struct sl_resolver_answer *answer)
+{
+	const struct sl_gateway_peer *mine = sl_gateway_peer(peer);
+	struct sl_proto_peer_info info;
+
+	if (!mine->endpoint_found)
+		return false;
+	sl_proto_peer_info(peer, gw->now, &info);
+	for (unsigned i = 0; i < answer->n; i++)
+		if (sl_endpoint_equal(&answer->endpoints[i], &info.endpoint))
+			return true;
+	return info.session && info.received > mine->unanswered && heard_within(&info, SL_REJECT_AFTER_TIME_NS, gw->now);
 }
 
 static void
@@ -127,12 +188,15 @@ take_answer(struct sl_gateway *gw, const struct sl_resolver_answer *answer)
 			answer->error, answer->retry_in);
 		return;
 	}
+	if (keeps_endpoint(gw, peer, answer))
+		return;
 	while (best < answer->n && !is_reachable(gw, peer, &answer->endpoints[best].ip))
 		best++;
 	if (best == answer->n)
 		best = 0;
 	sl_log_info("peer %s: endpoint %s is %s", peer->name ? peer->name : "?", answer->host,
 		sl_endpoint_format(&answer->endpoints[best], text));
+	sl_gateway_peer(peer)->endpoint_found = true;
 	sl_proto_peer_set_endpoint(peer, &answer->endpoints[best], gw->now);
 }
 
@@ -142,7 +206,7 @@ sl_gateway_take_names(struct sl_gateway *gw)
 	struct sl_resolver_answer answer;
 	bool any = false;
 
-	while (sl_resolver_take(gw->resolver, &answer)) {
+	for (unsigned i = 0; i < NAMES_AT_ONCE && sl_resolver_take(gw->resolver, &answer); i++) {
 		take_answer(gw, &answer);
 		any = true;
 	}

@@ -1,10 +1,12 @@
 #include "control/resolver.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,31 +14,46 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/due_queue.h"
+#include "crypto/protocol.h"
+
+#define BUCKETS 16384 /* of the names by id, a power of two */
+
+/* A name that is looked up for an id, from asking until cancelling. */
 struct request {
-	TAILQ_ENTRY(request) next;
+	struct sl_due due; /* first; in a queue while it waits, in none while it is looked up or has nothing to wait for */
+	struct request *bucket_next;
+	struct answer *answer; /* not taken yet; NULL: none */
 	uint64_t id;
-	char host[SL_RESOLVER_HOST_LEN];
+	uint64_t found;     /* ns: when it was found last; 0: not yet */
+	uint32_t refresh;   /* seconds, 0: not by itself */
+	unsigned backoff;   /* seconds of the last wait; 0: the last lookup did not fail */
 	uint16_t port;
-	bool cancelled;    /* while it is being looked up */
-	unsigned backoff;  /* seconds of the last wait */
-	struct timespec due;
+	bool busy;          /* a thread looks it up, without the lock */
+	bool cancelled;     /* while that went on: the thread frees it */
+	char host[];
 };
+
+static_assert(offsetof(struct request, due) == 0, "a queue's node is its request");
 
 struct answer {
 	TAILQ_ENTRY(answer) next;
+	struct request *of;
 	struct sl_resolver_answer body;
 };
 
-TAILQ_HEAD(requests, request);
 TAILQ_HEAD(answers, answer);
 
-/* Lives until both control and the thread have let go of it. */
+/* Lives until control and all threads have let go of it. */
 struct sl_resolver {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct requests waiting; /* in the order they are due */
-	struct request *current; /* the thread's, being looked up */
-	struct answers answers;
+	struct request *buckets[BUCKETS];
+	uint32_t n_requests;
+	struct sl_due_queue waiting;
+	struct sl_due_queue failing; /* what failed last, and is likely to hold a thread for long again */
+	unsigned failing_busy;       /* threads that look up one of those */
+	struct answers answers;      /* at most one per request */
 	sl_resolver_lookup lookup;
 	void *ctx;
 	int fd;
@@ -71,60 +88,84 @@ system_lookup(void *ctx, const char *host, uint16_t port, struct sl_endpoint *ou
 	return *n ? 0 : EAI_NONAME;
 }
 
-static bool
-earlier(const struct timespec *a, const struct timespec *b)
+static uint64_t
+now_ns(void)
 {
-	return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * SL_NSEC_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
+/* Room for it has been reserved. With the lock held, like all that follow. */
 static void
-insert(struct sl_resolver *r, struct request *req)
+schedule(struct sl_resolver *r, struct request *req, uint64_t at)
 {
-	struct request *other;
-
-	/* most are due last */
-	TAILQ_FOREACH_REVERSE (other, &r->waiting, requests, next)
-		if (!earlier(&req->due, &other->due))
-			break;
-	if (other)
-		TAILQ_INSERT_AFTER(&r->waiting, other, req, next);
-	else
-		TAILQ_INSERT_HEAD(&r->waiting, req, next);
+	req->due.at = at;
+	sl_due_add(req->backoff ? &r->failing : &r->waiting, &req->due);
 	pthread_cond_signal(&r->wake);
 }
 
-/* Waits until a request is due and takes it out; NULL when stopped. With the lock held. */
+/* The first one that this thread may take, due or not. */
+static struct request *
+first_request(const struct sl_resolver *r)
+{
+	struct sl_due *due = sl_due_first(&r->waiting);
+	struct sl_due *failing = sl_due_first(&r->failing);
+
+	if (failing && r->failing_busy < SL_RESOLVER_THREADS_FAILING && (!due || failing->at < due->at))
+		due = failing;
+	return (struct request *)due;
+}
+
+/* Waits until a request is due and takes it out; NULL when stopped. */
 static struct request *
 next_request(struct sl_resolver *r)
 {
 	while (!r->stop) {
-		struct request *req = TAILQ_FIRST(&r->waiting);
-		struct timespec now;
+		struct request *req = first_request(r);
+		struct timespec until;
 
 		if (!req) {
 			pthread_cond_wait(&r->wake, &r->lock);
 			continue;
 		}
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (!earlier(&now, &req->due)) {
-			TAILQ_REMOVE(&r->waiting, req, next);
+		if (req->due.at <= now_ns()) {
+			sl_due_remove(req->backoff ? &r->failing : &r->waiting, &req->due);
+			/* Another thread waits for the next one from here on: it may have seen none before, or a later one. */
+			pthread_cond_signal(&r->wake);
 			return req;
 		}
-		pthread_cond_timedwait(&r->wake, &r->lock, &req->due);
+		until.tv_sec = (time_t)(req->due.at / SL_NSEC_PER_SEC);
+		until.tv_nsec = (long)(req->due.at % SL_NSEC_PER_SEC);
+		pthread_cond_timedwait(&r->wake, &r->lock, &until);
 	}
 	return NULL;
 }
 
 static void
-post(struct sl_resolver *r, const struct request *req, const struct sl_endpoint *endpoints, unsigned n, const char *error)
+drop_answer(struct sl_resolver *r, struct request *req)
+{
+	if (!req->answer)
+		return;
+	TAILQ_REMOVE(&r->answers, req->answer, next);
+	free(req->answer);
+	req->answer = NULL;
+}
+
+static void
+post(struct sl_resolver *r, struct request *req, const struct sl_endpoint *endpoints, unsigned n, const char *error)
 {
 	struct answer *a = calloc(1, sizeof(*a));
 	const uint64_t one = 1;
 
 	if (!a)
 		return;
+	drop_answer(r, req);
+	req->answer = a;
+	a->of = req;
 	a->body.id = req->id;
-	memcpy(a->body.host, req->host, sizeof(a->body.host));
+	strcpy(a->body.host, req->host);
 	a->body.n = n;
 	memcpy(a->body.endpoints, endpoints, n * sizeof(*endpoints));
 	a->body.error = error;
@@ -136,53 +177,60 @@ post(struct sl_resolver *r, const struct request *req, const struct sl_endpoint 
 }
 
 static void
-retry_later(struct sl_resolver *r, struct request *req)
+looked_up(struct sl_resolver *r, struct request *req, int err, const struct sl_endpoint *endpoints, unsigned n)
 {
-	clock_gettime(CLOCK_MONOTONIC, &req->due);
-	req->due.tv_sec += req->backoff;
-	insert(r, req);
+	uint64_t now = now_ns();
+
+	if (err == 0 && n > 0) {
+		req->backoff = 0;
+		req->found = now;
+		post(r, req, endpoints, n, NULL);
+		if (req->refresh)
+			schedule(r, req, now + req->refresh * SL_NSEC_PER_SEC);
+		return;
+	}
+	req->backoff = req->backoff ? req->backoff * 2 : SL_RESOLVER_BACKOFF_MIN;
+	if (req->backoff > SL_RESOLVER_BACKOFF_MAX)
+		req->backoff = SL_RESOLVER_BACKOFF_MAX;
+	post(r, req, endpoints, 0, gai_strerror(err ? err : EAI_NONAME));
+	schedule(r, req, now + req->backoff * SL_NSEC_PER_SEC);
 }
 
 static void
 serve(struct sl_resolver *r, struct request *req)
 {
 	struct sl_endpoint endpoints[SL_RESOLVER_ADDRESSES];
+	bool failing = req->backoff != 0;
 	unsigned n = 0;
 	int err;
 
-	r->current = req;
+	req->busy = true;
+	r->failing_busy += failing;
 	pthread_mutex_unlock(&r->lock);
 	err = r->lookup(r->ctx, req->host, req->port, endpoints, &n);
 	pthread_mutex_lock(&r->lock);
-	r->current = NULL;
-	if (req->cancelled || r->stop) {
+	r->failing_busy -= failing;
+	req->busy = false;
+	if (req->cancelled)
 		free(req);
-	} else if (err == 0 && n > 0) {
-		post(r, req, endpoints, n, NULL);
-		free(req);
-	} else {
-		req->backoff = req->backoff ? req->backoff * 2 : SL_RESOLVER_BACKOFF_MIN;
-		if (req->backoff > SL_RESOLVER_BACKOFF_MAX)
-			req->backoff = SL_RESOLVER_BACKOFF_MAX;
-		post(r, req, endpoints, 0, gai_strerror(err ? err : EAI_NONAME));
-		retry_later(r, req);
-	}
+	else if (!r->stop)
+		looked_up(r, req, err, endpoints, n);
 }
 
 static void
 free_resolver(struct sl_resolver *r)
 {
 	struct request *req;
-	struct answer *a;
 
-	while ((req = TAILQ_FIRST(&r->waiting))) {
-		TAILQ_REMOVE(&r->waiting, req, next);
-		free(req);
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		while ((req = r->buckets[i])) {
+			r->buckets[i] = req->bucket_next;
+			drop_answer(r, req);
+			free(req);
+		}
 	}
-	while ((a = TAILQ_FIRST(&r->answers))) {
-		TAILQ_REMOVE(&r->answers, a, next);
-		free(a);
-	}
+	sl_due_free(&r->waiting);
+	sl_due_free(&r->failing);
 	if (r->fd >= 0)
 		close(r->fd);
 	pthread_cond_destroy(&r->wake);
@@ -214,21 +262,29 @@ thread_main(void *arg)
 	return NULL;
 }
 
+/* As many as can be had; a negative errno where that is none. */
 static int
-start_thread(struct sl_resolver *r)
+start_threads(struct sl_resolver *r)
 {
 	sigset_t all, before;
 	pthread_attr_t attr;
 	pthread_t thread;
-	int err;
+	int err = 0;
 
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	r->holders = 2;
 	/* signals are for control */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&thread, &attr, thread_main, r);
+	pthread_mutex_lock(&r->lock);
+	r->holders = 1;
+	for (unsigned i = 0; i < SL_RESOLVER_THREADS && err == 0; i++) {
+		err = pthread_create(&thread, &attr, thread_main, r);
+		r->holders += err == 0;
+	}
+	if (r->holders > 1)
+		err = 0;
+	pthread_mutex_unlock(&r->lock);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 	return -err;
@@ -243,7 +299,6 @@ sl_resolver_create(struct sl_resolver **out, sl_resolver_lookup lookup, void *ct
 
 	if (!r)
 		return -ENOMEM;
-	TAILQ_INIT(&r->waiting);
 	TAILQ_INIT(&r->answers);
 	r->lookup = lookup ? lookup : system_lookup;
 	r->ctx = ctx;
@@ -253,7 +308,7 @@ sl_resolver_create(struct sl_resolver **out, sl_resolver_lookup lookup, void *ct
 	pthread_cond_init(&r->wake, &attr);
 	pthread_condattr_destroy(&attr);
 	r->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	err = r->fd < 0 ? -errno : start_thread(r);
+	err = r->fd < 0 ? -errno : start_threads(r);
 	if (err) {
 		free_resolver(r);
 		return err;
@@ -269,54 +324,115 @@ sl_resolver_destroy(struct sl_resolver *r)
 		return;
 	pthread_mutex_lock(&r->lock);
 	r->stop = true;
-	pthread_cond_signal(&r->wake);
+	pthread_cond_broadcast(&r->wake);
 	let_go(r);
 }
 
-/* Forgets question and answers of an id. With the lock held. */
+/* Where the request of an id is linked, or would be. */
+static struct request **
+link_of(struct sl_resolver *r, uint64_t id)
+{
+	struct request **link = &r->buckets[id & (BUCKETS - 1)];
+
+	while (*link && (*link)->id != id)
+		link = &(*link)->bucket_next;
+	return link;
+}
+
+/* Forgets question and answer of an id. */
 static void
 forget(struct sl_resolver *r, uint64_t id)
 {
-	struct request *req;
-	struct answer *a, *after;
+	struct request **link = link_of(r, id);
+	struct request *req = *link;
 
-	TAILQ_FOREACH (req, &r->waiting, next)
-		if (req->id == id)
-			break;
-	if (req) {
-		TAILQ_REMOVE(&r->waiting, req, next);
-		free(req);
+	if (!req)
+		return;
+	*link = req->bucket_next;
+	r->n_requests--;
+	drop_answer(r, req);
+	if (req->busy) {
+		req->cancelled = true;
+		return;
 	}
-	if (r->current && r->current->id == id)
-		r->current->cancelled = true;
-	for (a = TAILQ_FIRST(&r->answers); a; a = after) {
-		after = TAILQ_NEXT(a, next);
-		if (a->body.id == id) {
-			TAILQ_REMOVE(&r->answers, a, next);
-			free(a);
-		}
-	}
+	sl_due_remove(req->backoff ? &r->failing : &r->waiting, &req->due);
+	free(req);
+}
+
+/* Puts a new request in the place of what its id had. 0 or -ENOMEM with the old one kept. */
+static int
+replace(struct sl_resolver *r, struct request *req)
+{
+	if (sl_due_reserve(&r->waiting, r->n_requests + 1) != 0 || sl_due_reserve(&r->failing, r->n_requests + 1) != 0)
+		return -ENOMEM;
+	forget(r, req->id);
+	*link_of(r, req->id) = req;
+	r->n_requests++;
+	schedule(r, req, now_ns());
+	return 0;
 }
 
 int
-sl_resolver_ask(struct sl_resolver *r, uint64_t id, const char *host, uint16_t port)
+sl_resolver_ask(struct sl_resolver *r, uint64_t id, const char *host, uint16_t port, uint32_t refresh)
 {
 	struct request *req;
+	int rc;
 
 	if (strlen(host) >= SL_RESOLVER_HOST_LEN)
 		return -EINVAL;
-	req = calloc(1, sizeof(*req));
+	req = calloc(1, sizeof(*req) + strlen(host) + 1);
 	if (!req)
 		return -ENOMEM;
 	req->id = id;
 	req->port = port;
+	req->refresh = refresh;
 	strcpy(req->host, host);
-	clock_gettime(CLOCK_MONOTONIC, &req->due);
 	pthread_mutex_lock(&r->lock);
-	forget(r, id);
-	insert(r, req);
+	rc = replace(r, req);
 	pthread_mutex_unlock(&r->lock);
-	return 0;
+	if (rc)
+		free(req);
+	return rc;
+}
+
+/* Whether it was found, and neither is nor is about to be looked up: then it may be given another time. */
+static bool
+is_settled(const struct request *req, uint64_t now)
+{
+	return !req->busy && req->found && req->backoff == 0 && (req->due.place == 0 || req->due.at > now);
+}
+
+void
+sl_resolver_refresh(struct sl_resolver *r, uint64_t id, uint32_t seconds)
+{
+	struct request *req;
+
+	pthread_mutex_lock(&r->lock);
+	req = *link_of(r, id);
+	if (req) {
+		req->refresh = seconds;
+		if (is_settled(req, now_ns())) {
+			sl_due_remove(&r->waiting, &req->due);
+			if (seconds)
+				schedule(r, req, req->found + seconds * SL_NSEC_PER_SEC);
+		}
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+void
+sl_resolver_again(struct sl_resolver *r, uint64_t id)
+{
+	uint64_t now = now_ns();
+	struct request *req;
+
+	pthread_mutex_lock(&r->lock);
+	req = *link_of(r, id);
+	if (req && is_settled(req, now)) {
+		sl_due_remove(&r->waiting, &req->due);
+		schedule(r, req, now);
+	}
+	pthread_mutex_unlock(&r->lock);
 }
 
 void
@@ -341,8 +457,10 @@ sl_resolver_take(struct sl_resolver *r, struct sl_resolver_answer *out)
 
 	pthread_mutex_lock(&r->lock);
 	a = TAILQ_FIRST(&r->answers);
-	if (a)
+	if (a) {
 		TAILQ_REMOVE(&r->answers, a, next);
+		a->of->answer = NULL;
+	}
 	/* readable means that there is an answer */
 	if (TAILQ_EMPTY(&r->answers) && read(r->fd, &count, sizeof(count)) < 0)
 		count = 0;

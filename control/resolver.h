@@ -1,9 +1,13 @@
 /*
- * Endpoint names looked up off the control loop: getaddrinfo on a thread of its
- * own. Control asks and takes answers; an eventfd tells when there are any.
- * Names that do not resolve are tried again with backoff until they do or are
- * cancelled. All functions are control's, and none of them blocks on the network but
- * sl_resolver_destroy, which does not wait for a lookup that hangs. Requests and answers are copied.
+ * Endpoint names looked up off the control loop: getaddrinfo on a few threads of
+ * their own. Control asks and takes answers; an eventfd tells when there are any.
+ * A name that does not resolve is tried again with backoff until it does or is
+ * cancelled; one that did is looked up again at the interval it was given, and
+ * when control asks for it. Names that failed last never hold all the threads,
+ * so that those of a server that does not answer delay no others. All functions
+ * are control's, and none of them blocks on the network; sl_resolver_destroy does
+ * not wait for a lookup that hangs. Requests and answers are copied; there is at
+ * most one of each per id.
  */
 #pragma once
 
@@ -17,6 +21,9 @@
 #define SL_RESOLVER_BACKOFF_MIN 1  /* seconds to the first retry, then doubled … */
 #define SL_RESOLVER_BACKOFF_MAX 60 /* … up to this */
 
+#define SL_RESOLVER_THREADS         4
+#define SL_RESOLVER_THREADS_FAILING 2 /* of those, for names whose last lookup failed */
+
 struct sl_resolver;
 
 struct sl_resolver_answer {
@@ -28,7 +35,7 @@ struct sl_resolver_answer {
 	unsigned retry_in;
 };
 
-/* Looks one name up: fills at most SL_RESOLVER_ADDRESSES endpoints and *n. 0 or an EAI_* code. On the resolver's thread. */
+/* Looks one name up: fills at most SL_RESOLVER_ADDRESSES endpoints and *n. 0 or an EAI_* code. On one of the resolver's threads. */
 typedef int (*sl_resolver_lookup)(void *ctx, const char *host, uint16_t port, struct sl_endpoint *out, unsigned *n);
 
 /* lookup NULL: getaddrinfo. 0 and *out set, or a negative errno. */
@@ -37,10 +44,14 @@ int sl_resolver_create(struct sl_resolver **out, sl_resolver_lookup lookup, void
 void sl_resolver_destroy(struct sl_resolver *r);
 
 /*
- * Asks for host; port goes into the answers. A second question of the same id replaces the first. 0, -EINVAL for a name
- * that is too long, or -ENOMEM.
+ * Asks for host; port goes into the answers. Looked up again that many seconds after each time it was found; 0: only
+ * when asked to. A second question of the same id replaces the first. 0, -EINVAL for a name that is too long, or -ENOMEM.
  */
-int sl_resolver_ask(struct sl_resolver *r, uint64_t id, const char *host, uint16_t port);
+int sl_resolver_ask(struct sl_resolver *r, uint64_t id, const char *host, uint16_t port, uint32_t refresh);
+/* Another interval for what was asked, counted from when it was found last; nothing where nothing was asked. */
+void sl_resolver_refresh(struct sl_resolver *r, uint64_t id, uint32_t seconds);
+/* Looks a name that was found up once more now. One that is being looked up, or is tried again with backoff, stays with that. */
+void sl_resolver_again(struct sl_resolver *r, uint64_t id);
 /* No answer of this id is given any more. */
 void sl_resolver_cancel(struct sl_resolver *r, uint64_t id);
 

@@ -315,8 +315,11 @@ sl_handshake_request(struct sl_proto_peer *peer, uint64_t now)
 void
 sl_handshake_retransmit(struct sl_proto_peer *peer, uint64_t now)
 {
+	const struct sl_proto *core = peer->ifp->core;
 	struct sl_proto_handshake *hs = peer->handshake;
 
+	if (core->ops->unanswered)
+		core->ops->unanswered(core->ctx, peer);
 	if (hs->sends == UNANSWERED_TO_REPORT || hs->sends >= SL_MAX_HANDSHAKES)
 		sl_failure_note(peer->ifp, peer, SL_FAILURE_NO_ANSWER, NULL, NULL, now);
 	if (hs->sends >= SL_MAX_HANDSHAKES) {

@@ -43,6 +43,8 @@ struct sl_proto_ops {
 	void (*wall)(void *ctx, struct timespec *now); /* wall time, for TAI64N and the latest handshake */
 	/* One line for the log, already limited in rate. May be NULL. */
 	void (*failure)(void *ctx, const struct sl_failure_report *report);
+	/* An initiation to this peer got no answer in time, and is about to be sent again or given up. May be NULL. */
+	void (*unanswered)(void *ctx, struct sl_proto_peer *peer);
 	/*
 	 * The interface was given a private key whose public key is that of this peer (protocol.md 43): takes the peer
 	 * and its allowed IPs away (with sl_proto_peer_remove). NULL: the core removes it itself.

@@ -1,4 +1,4 @@
-/* The resolver with a lookup of the test's: answers, retries, cancelling, and a lookup that hangs. */
+/* The resolver with a lookup of the test's: answers, retries, refreshing, cancelling, and lookups that hang. */
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
@@ -12,11 +12,12 @@
 #include "control/resolver.h"
 
 #define PATIENCE 5000 /* ms */
+#define FAILING  (2 * SL_RESOLVER_THREADS) /* names that fail together */
 
 static struct {
 	pthread_mutex_t gate; /* held by the test: "slow" hangs */
 	_Atomic unsigned calls;
-	_Atomic bool in_slow;
+	_Atomic unsigned in_slow;
 } t = {.gate = PTHREAD_MUTEX_INITIALIZER};
 
 static int
@@ -24,12 +25,12 @@ lookup(void *ctx, const char *host, uint16_t port, struct sl_endpoint *out, unsi
 {
 	unsigned call = atomic_fetch_add(&t.calls, 1);
 
-	if (strcmp(host, "slow") == 0) {
-		atomic_store(&t.in_slow, true);
+	if (strcmp(host, "slow") == 0 || (strcmp(host, "fails-then-slow") == 0 && call >= FAILING)) {
+		atomic_fetch_add(&t.in_slow, 1);
 		pthread_mutex_lock(&t.gate);
 		pthread_mutex_unlock(&t.gate);
 	}
-	if (strcmp(host, "nowhere") == 0 || (strcmp(host, "second-time") == 0 && call == 0))
+	if (strcmp(host, "nowhere") == 0 || strcmp(host, "fails-then-slow") == 0 || (strcmp(host, "second-time") == 0 && call == 0))
 		return EAI_AGAIN;
 	cr_assert(sl_ip_parse("192.0.2.7", &out[0].ip) && sl_ip_parse("2001:db8::7", &out[1].ip));
 	out[0].port = out[1].port = port;
@@ -60,7 +61,7 @@ Test(resolver, names_become_endpoints)
 	struct sl_resolver_answer a;
 
 	cr_expect(!sl_resolver_take(r, &a));
-	cr_assert_eq(sl_resolver_ask(r, 7, "hub.example", 51820), 0);
+	cr_assert_eq(sl_resolver_ask(r, 7, "hub.example", 51820, 0), 0);
 	cr_assert(wait_for(r, &a, PATIENCE));
 	cr_expect_eq(a.id, 7);
 	cr_expect_str_eq(a.host, "hub.example");
@@ -77,7 +78,7 @@ Test(resolver, a_name_that_fails_is_tried_again)
 	struct sl_resolver *r = create();
 	struct sl_resolver_answer a;
 
-	sl_resolver_ask(r, 1, "second-time", 1);
+	sl_resolver_ask(r, 1, "second-time", 1, 0);
 	cr_assert(wait_for(r, &a, PATIENCE));
 	cr_expect_eq(a.n, 0);
 	cr_expect_eq(a.retry_in, SL_RESOLVER_BACKOFF_MIN);
@@ -92,11 +93,136 @@ Test(resolver, others_are_served_while_one_waits)
 	struct sl_resolver *r = create();
 	struct sl_resolver_answer a;
 
-	sl_resolver_ask(r, 1, "nowhere", 1);
+	sl_resolver_ask(r, 1, "nowhere", 1, 0);
 	cr_assert(wait_for(r, &a, PATIENCE));
-	sl_resolver_ask(r, 2, "hub.example", 1);
+	sl_resolver_ask(r, 2, "hub.example", 1, 0);
 	cr_assert(wait_for(r, &a, 500));
 	cr_expect_eq(a.id, 2);
+	sl_resolver_destroy(r);
+}
+
+static void
+hang(unsigned n)
+{
+	while (atomic_load(&t.in_slow) < n)
+		sched_yield();
+}
+
+Test(resolver, a_name_that_hangs_delays_no_other)
+{
+	struct sl_resolver *r = create();
+	struct sl_resolver_answer a;
+
+	pthread_mutex_lock(&t.gate);
+	sl_resolver_ask(r, 1, "slow", 1, 0);
+	hang(1);
+	sl_resolver_ask(r, 2, "hub.example", 1, 0);
+	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_expect_eq(a.id, 2);
+	/* one is due while another thread that waited for it is taken by a name that hangs */
+	sl_resolver_ask(r, 3, "hub.example", 1, 1);
+	cr_assert(wait_for(r, &a, PATIENCE));
+	sl_resolver_ask(r, 4, "slow", 1, 0);
+	hang(2);
+	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_expect_eq(a.id, 3);
+	pthread_mutex_unlock(&t.gate);
+	sl_resolver_destroy(r);
+}
+
+Test(resolver, names_that_failed_do_not_hold_all_threads_however_many)
+{
+	struct sl_resolver *r = create();
+	struct sl_resolver_answer a;
+
+	pthread_mutex_lock(&t.gate);
+	for (uint64_t id = 0; id < FAILING; id++)
+		sl_resolver_ask(r, id, "fails-then-slow", 1, 0);
+	for (unsigned i = 0; i < FAILING; i++)
+		cr_assert(wait_for(r, &a, PATIENCE));
+	hang(SL_RESOLVER_THREADS_FAILING);
+	for (uint64_t id = FAILING; id < 3 * FAILING; id++) {
+		sl_resolver_ask(r, id, "hub.example", 1, 0);
+		cr_assert(wait_for(r, &a, PATIENCE));
+		cr_expect_eq(a.id, id);
+	}
+	cr_expect_eq(atomic_load(&t.in_slow), SL_RESOLVER_THREADS_FAILING);
+	pthread_mutex_unlock(&t.gate);
+	sl_resolver_destroy(r);
+}
+
+Test(resolver, a_name_is_looked_up_again_at_its_interval)
+{
+	struct sl_resolver *r = create();
+	struct sl_resolver_answer a;
+
+	sl_resolver_ask(r, 1, "hub.example", 1, 1);
+	sl_resolver_ask(r, 2, "other.example", 1, 0);
+	cr_assert(wait_for(r, &a, PATIENCE) && wait_for(r, &a, PATIENCE));
+	for (unsigned i = 0; i < 2; i++) {
+		cr_assert(wait_for(r, &a, PATIENCE));
+		cr_expect_eq(a.id, 1);
+		cr_expect_eq(a.n, 2);
+	}
+	sl_resolver_cancel(r, 1);
+	cr_expect(!wait_for(r, &a, 1200));
+	sl_resolver_destroy(r);
+}
+
+Test(resolver, the_interval_changes_at_once)
+{
+	struct sl_resolver *r = create();
+	struct sl_resolver_answer a;
+
+	sl_resolver_ask(r, 1, "hub.example", 1, 3600);
+	cr_assert(wait_for(r, &a, PATIENCE));
+	sl_resolver_refresh(r, 1, 2);
+	cr_assert(wait_for(r, &a, PATIENCE), "sooner");
+	sl_resolver_refresh(r, 1, 0);
+	sl_resolver_refresh(r, 9, 1);
+	cr_expect(!wait_for(r, &a, 2200), "not at all");
+	sl_resolver_refresh(r, 1, 2);
+	cr_assert(wait_for(r, &a, 1500), "it was found more than two seconds ago");
+	sl_resolver_destroy(r);
+}
+
+Test(resolver, a_name_is_looked_up_again_when_asked_to_but_keeps_its_backoff)
+{
+	struct sl_resolver *r = create();
+	struct sl_resolver_answer a;
+
+	sl_resolver_ask(r, 1, "hub.example", 1, 0);
+	cr_assert(wait_for(r, &a, PATIENCE));
+	sl_resolver_again(r, 1);
+	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_expect_eq(a.n, 2);
+	cr_expect_eq(atomic_load(&t.calls), 2);
+	sl_resolver_ask(r, 2, "nowhere", 1, 0);
+	cr_assert(wait_for(r, &a, PATIENCE));
+	for (unsigned i = 0; i < 100; i++)
+		sl_resolver_again(r, 2);
+	cr_expect(!wait_for(r, &a, 200));
+	cr_expect_eq(atomic_load(&t.calls), 3);
+	sl_resolver_destroy(r);
+}
+
+Test(resolver, many_names_are_asked_for_and_cancelled_in_any_order)
+{
+	enum { NAMES = 40000 };
+	struct sl_resolver *r = create();
+	struct sl_resolver_answer a;
+	uint64_t seen = 0;
+
+	for (uint64_t id = 0; id < NAMES; id++)
+		cr_assert_eq(sl_resolver_ask(r, id, "hub.example", 1, (uint32_t)(60 + id * 7919 % 1000)), 0);
+	while (seen < NAMES && wait_for(r, &a, PATIENCE))
+		seen++;
+	cr_expect_eq(seen, NAMES);
+	for (uint64_t i = 0; i < NAMES; i++)
+		sl_resolver_cancel(r, i * 7919 % NAMES);
+	sl_resolver_again(r, 1);
+	cr_expect(!wait_for(r, &a, 200));
+	cr_expect_eq(atomic_load(&t.calls), NAMES);
 	sl_resolver_destroy(r);
 }
 
@@ -106,20 +232,21 @@ Test(resolver, cancelled_and_replaced_questions_have_no_answer)
 	struct sl_resolver_answer a;
 
 	pthread_mutex_lock(&t.gate);
-	sl_resolver_ask(r, 1, "slow", 1);
-	while (!atomic_load(&t.in_slow))
-		sched_yield();
-	sl_resolver_ask(r, 2, "a", 1);
-	sl_resolver_ask(r, 2, "b", 1);
-	sl_resolver_ask(r, 3, "c", 1);
-	sl_resolver_cancel(r, 1);
+	for (uint64_t id = 10; id < 10 + SL_RESOLVER_THREADS; id++)
+		sl_resolver_ask(r, id, "slow", 1, 0);
+	hang(SL_RESOLVER_THREADS);
+	sl_resolver_ask(r, 2, "a", 1, 0);
+	sl_resolver_ask(r, 2, "b", 1, 0);
+	sl_resolver_ask(r, 3, "c", 1, 0);
+	for (uint64_t id = 10; id < 10 + SL_RESOLVER_THREADS; id++)
+		sl_resolver_cancel(r, id);
 	sl_resolver_cancel(r, 3);
 	pthread_mutex_unlock(&t.gate);
 	cr_assert(wait_for(r, &a, PATIENCE));
 	cr_expect_eq(a.id, 2);
 	cr_expect_str_eq(a.host, "b");
 	cr_expect(!wait_for(r, &a, 200));
-	cr_expect_eq(atomic_load(&t.calls), 2);
+	cr_expect_eq(atomic_load(&t.calls), SL_RESOLVER_THREADS + 1);
 	sl_resolver_destroy(r);
 }
 
@@ -129,12 +256,12 @@ Test(resolver, neither_asking_nor_destroying_waits_for_a_lookup_that_hangs)
 	struct timespec before, after;
 
 	pthread_mutex_lock(&t.gate);
-	sl_resolver_ask(r, 1, "slow", 1);
-	while (!atomic_load(&t.in_slow))
-		sched_yield();
+	for (uint64_t id = 1000; id < 1000 + SL_RESOLVER_THREADS; id++)
+		sl_resolver_ask(r, id, "slow", 1, 0);
+	hang(SL_RESOLVER_THREADS);
 	clock_gettime(CLOCK_MONOTONIC, &before);
 	for (uint64_t id = 2; id < 1000; id++)
-		cr_assert_eq(sl_resolver_ask(r, id, "x", 1), 0);
+		cr_assert_eq(sl_resolver_ask(r, id, "x", 1, 0), 0);
 	sl_resolver_destroy(r);
 	clock_gettime(CLOCK_MONOTONIC, &after);
 	cr_expect_lt((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000, 500);
@@ -150,8 +277,8 @@ Test(resolver, the_system_knows_localhost)
 	cr_assert_eq(sl_resolver_create(&r, NULL, NULL), 0);
 	memset(longer, 'a', SL_RESOLVER_HOST_LEN);
 	longer[SL_RESOLVER_HOST_LEN] = '\0';
-	cr_expect_eq(sl_resolver_ask(r, 1, longer, 1), -EINVAL);
-	sl_resolver_ask(r, 1, "localhost", 9);
+	cr_expect_eq(sl_resolver_ask(r, 1, longer, 1, 0), -EINVAL);
+	sl_resolver_ask(r, 1, "localhost", 9, 0);
 	cr_assert(wait_for(r, &a, PATIENCE));
 	cr_assert_geq(a.n, 1);
 	cr_expect(sl_ip_is_loopback(&a.endpoints[0].ip));

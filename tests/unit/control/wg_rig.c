@@ -22,7 +22,12 @@
 static void op_send(
         void *ctx, struct sl_proto_if *ifp, const struct sl_outer *to, const void *msg, size_t len, uint8_t tos)
 {
-	((struct wg_rig *)ctx)->sent++;
+	struct wg_rig *r = ctx;
+
+	cr_assert_leq(len, sizeof(r->last));
+	memcpy(r->last, msg, len);
+	r->last_len = len;
+	r->sent++;
 }
 
 static void op_slot(void *ctx, uint32_t slot)
@@ -39,12 +44,18 @@ static void op_own_key(void *ctx, struct sl_proto_peer *peer)
 	sl_gateway_peer_remove(peer);
 }
 
+static void op_unanswered(void *ctx, struct sl_proto_peer *peer)
+{
+	sl_gateway_peer_unanswered(peer);
+}
+
 static const struct sl_proto_ops ops = {
         .send = op_send,
         .keepalive = op_slot,
         .drain = op_slot,
         .purge = op_slot,
         .wall = op_wall,
+        .unanswered = op_unanswered,
         .own_key = op_own_key,
 };
 

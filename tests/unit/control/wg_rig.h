@@ -12,6 +12,8 @@ struct wg_rig {
 	struct sl_config config;
 	struct sl_gateway_if *wg0, *wg1;
 	unsigned sent;       /* handshake messages */
+	uint8_t last[256];   /* the last of them, */
+	size_t last_len;     /* and its length */
 	uint32_t most_taken; /* allowed IPs that went in one turn */
 };
 
