@@ -18,6 +18,8 @@ int sl_cmd_reload(int argc, char **argv);
 int sl_cmd_save(int argc, char **argv);
 int sl_cmd_peer(int argc, char **argv);
 int sl_cmd_export(int argc, char **argv);
+int sl_cmd_import(int argc, char **argv);
+int sl_cmd_mesh(int argc, char **argv);
 int sl_cmd_genkey(int argc, char **argv);
 int sl_cmd_pubkey(int argc, char **argv);
 int sl_cmd_genpsk(int argc, char **argv);

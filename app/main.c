@@ -22,6 +22,8 @@ static const struct {
 	{"save", sl_cmd_save, "write a running gateway's state as a configuration", true},
 	{"peer", sl_cmd_peer, "add, list, show, remove, disable and enable peers", true},
 	{"export", sl_cmd_export, "write a peer's wg-quick file, as text or QR code", true},
+	{"import", sl_cmd_import, "print wg-quick files as a configuration", true},
+	{"mesh", sl_cmd_mesh, "write the configurations of many sites from an inventory", true},
 	{"bench", sl_cmd_bench, "measure what a box or a link can do"},
 	{"genkey", sl_cmd_genkey, "write a new private key to stdout", true},
 	{"pubkey", sl_cmd_pubkey, "read a private key from stdin, write its public key to stdout", true},

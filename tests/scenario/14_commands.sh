@@ -4,7 +4,7 @@
 # shellcheck source=tests/scenario/hub.sh
 . "${BASH_SOURCE[0]%/*}/hub.sh"
 
-COMMANDS='run check show bench genkey pubkey genpsk'
+COMMANDS='run check show reload save peer export import mesh bench genkey pubkey genpsk'
 
 # --- keys, help, wrong usage
 

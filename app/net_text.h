@@ -1,0 +1,21 @@
+/*
+ * Addresses and endpoints as people write them, judged as the configuration does (sluice.yaml(5)), for files of other
+ * forms. Pure.
+ */
+#pragma once
+
+#include "control/config.h"
+
+enum {
+	SL_HOST_TEXT = 256, /* a host's name and a NUL */
+};
+
+/* What keeps an address from being an interface's own, and what to do, to be put after the address; NULL if nothing
+ * does. */
+const char *sl_own_address_problem(const struct sl_prefix *prefix);
+
+/*
+ * ADDRESS:PORT, [ADDRESS]:PORT or NAME:PORT. port: stands for one that is left out; 0: it must be there. A name is put
+ * into `host`, which out->host then points to. NULL, or what is wrong and what to do, to be put after the text.
+ */
+const char *sl_endpoint_read(const char *text, uint16_t port, char host[SL_HOST_TEXT], struct sl_config_endpoint *out);

@@ -1,0 +1,313 @@
+#include "app/wg_quick.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "app/wg_quick_lines.h"
+#include "control/config_write.h"
+#include "crypto/base64.h"
+#include "crypto/wipe.h"
+
+static const char bom[] = "\xef\xbb\xbf";
+
+void sl_wg_quick_error(struct sl_wg_quick_reader *r, bool warning, unsigned line, const char *format, ...)
+{
+	char where[512], what[SL_CONFIG_MESSAGE_LEN];
+	va_list args;
+
+	snprintf(where, sizeof(where), "%s:%u", r->file, line);
+	va_start(args, format);
+	vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	sl_config_errors_add(r->errs, warning, where, (struct sl_place){0}, "%s", what);
+}
+
+/* The text without the white space around it, in place. */
+static char *trim(char *text)
+{
+	size_t len;
+
+	while (isspace((unsigned char)*text))
+		text++;
+	len = strlen(text);
+	while (len && isspace((unsigned char)text[len - 1]))
+		text[--len] = '\0';
+	return text;
+}
+
+/* As wg reads names of sections and keys: white space does not count. */
+static void squeeze(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++)
+		if (!isspace((unsigned char)*text))
+			*to++ = *text;
+	*to = '\0';
+}
+
+static void add_peer(struct sl_wg_quick_reader *r)
+{
+	struct sl_wg_quick *w = r->w;
+	struct sl_wg_quick_peer *grown = malloc((w->n_peers + 1) * sizeof(*grown));
+
+	if (grown == NULL)
+		abort();
+	/* a copy and not realloc: what held keys is wiped */
+	if (w->n_peers) {
+		memcpy(grown, w->peers, w->n_peers * sizeof(*grown));
+		sl_wipe(w->peers, w->n_peers * sizeof(*grown));
+	}
+	free(w->peers);
+	w->peers = grown;
+	r->peer = &w->peers[w->n_peers++];
+	memset(r->peer, 0, sizeof(*r->peer));
+	r->peer->line = r->line;
+}
+
+static void enter_section(struct sl_wg_quick_reader *r, const char *name)
+{
+	memset(r->seen, 0, sizeof(r->seen));
+	if (strcasecmp(name, "[Interface]") == 0) {
+		r->section = SL_WG_QUICK_INTERFACE;
+	} else if (strcasecmp(name, "[Peer]") == 0) {
+		r->section = SL_WG_QUICK_PEER;
+		add_peer(r);
+	} else {
+		r->section = SL_WG_QUICK_NONE;
+		sl_wg_quick_error(r, false, r->line, "%.40s is not a section; write [Interface] or [Peer]", name);
+	}
+}
+
+static void take_line(struct sl_wg_quick_reader *r, char *line)
+{
+	char *equals = strchr(line, '=');
+
+	if (*line == '[') {
+		squeeze(line);
+		enter_section(r, line);
+		return;
+	}
+	if (equals == NULL) {
+		sl_wg_quick_error(r, false, r->line,
+		        "neither a section nor KEY = VALUE; take the line out, or put a # before it");
+		return;
+	}
+	*equals = '\0';
+	squeeze(line);
+	if (r->section == SL_WG_QUICK_NONE)
+		sl_wg_quick_error(r, false, r->line, "%.40s: in no section; put it below [Interface] or [Peer]", line);
+	else
+		sl_wg_quick_take(r, line, trim(equals + 1));
+}
+
+static bool name_taken(const struct sl_wg_quick *w, const struct sl_wg_quick_peer *self, const char *name)
+{
+	for (unsigned i = 0; i < w->n_peers; i++)
+		if (&w->peers[i] != self && strcmp(w->peers[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* A comment that belongs to the peer the reader is at. One that says it is a name wins over another. */
+static void name_peer(struct sl_wg_quick_reader *r, const char *comment, bool *settled)
+{
+	char name[SL_CONFIG_PEER_NAME_MAX + 1];
+	bool is_explicit;
+
+	if (!sl_wg_quick_comment(comment, name, &is_explicit) || name_taken(r->w, r->peer, name))
+		return;
+	if (r->peer->name[0] && (*settled || !is_explicit))
+		return;
+	snprintf(r->peer->name, sizeof(r->peer->name), "%s", name);
+	*settled = is_explicit;
+}
+
+/* All lines. A comment names the peer whose [Peer] it stands directly above, beside, or directly below. */
+static void read_lines(struct sl_wg_quick_reader *r, char *text)
+{
+	char *above = NULL, *rest = text, *line;
+	bool below = false, settled = false;
+
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		char *comment = strchr(line, '#');
+		unsigned peers = r->w->n_peers;
+
+		r->line++;
+		if (comment)
+			*comment++ = '\0';
+		line = trim(line);
+		if (*line)
+			take_line(r, line);
+		if (r->w->n_peers > peers) {
+			settled = false;
+			if (above)
+				name_peer(r, above, &settled);
+			below = true;
+		} else if (*line || comment == NULL) {
+			below = false;
+		}
+		if (comment && below)
+			name_peer(r, comment, &settled);
+		above = comment && *line == '\0' ? comment : NULL;
+	}
+}
+
+/* A prefix belongs to the last peer that names it, as for wg. */
+static void settle_prefixes(struct sl_wg_quick_reader *r)
+{
+	struct sl_wg_quick *w = r->w;
+	char text[SL_PREFIX_STRLEN];
+
+	for (unsigned i = 0; i < w->n_peers; i++) {
+		struct sl_config_peer *peer = &w->peers[i].config;
+		uint32_t kept = 0;
+
+		for (uint32_t j = 0; j < peer->n_allowed_ips; j++) {
+			const struct sl_prefix *prefix = &w->peers[i].allowed[j];
+			bool later = false;
+
+			for (uint32_t k = j + 1; k < peer->n_allowed_ips && !later; k++)
+				later = sl_prefix_equal(prefix, &w->peers[i].allowed[k]);
+			for (unsigned o = i + 1; o < w->n_peers && !later; o++)
+				for (uint32_t k = 0; k < w->peers[o].config.n_allowed_ips && !later; k++) {
+					later = sl_prefix_equal(prefix, &w->peers[o].allowed[k]);
+					if (later)
+						sl_wg_quick_error(r, true, w->peers[i].line,
+						        "AllowedIPs: %s is given again, to the peer in line %u; that "
+						        "one has it, as for wg",
+						        sl_prefix_format(prefix, text), w->peers[o].line);
+				}
+			if (!later)
+				w->peers[i].allowed[kept++] = *prefix;
+		}
+		peer->n_allowed_ips = kept;
+	}
+}
+
+static void settle_peer(struct sl_wg_quick_reader *r, unsigned i)
+{
+	struct sl_wg_quick *w = r->w;
+	struct sl_wg_quick_peer *p = &w->peers[i];
+
+	for (unsigned n = i + 1; p->name[0] == '\0'; n++) {
+		char name[24];
+
+		snprintf(name, sizeof(name), "peer-%u", n);
+		if (!name_taken(w, p, name))
+			strcpy(p->name, name);
+	}
+	p->config.name = p->name;
+	if (p->key_line == 0) {
+		sl_wg_quick_error(
+		        r, false, p->line, "[Peer]: no PublicKey; add the one that the peer's `wg pubkey` prints");
+		return;
+	}
+	for (unsigned j = 0; j < i; j++)
+		if (w->peers[j].key_line && sl_equal(w->peers[j].config.public_key, p->config.public_key, SL_KEY_LEN)) {
+			sl_wg_quick_error(r, false, p->key_line,
+			        "PublicKey: the peer in line %u has this key already; make one section of the two",
+			        w->peers[j].line);
+			return;
+		}
+}
+
+static void settle(struct sl_wg_quick_reader *r)
+{
+	struct sl_wg_quick *w = r->w;
+
+	settle_prefixes(r);
+	for (unsigned i = 0; i < w->n_peers; i++)
+		settle_peer(r, i);
+	for (unsigned i = 0; i < w->n_peers; i++) {
+		struct sl_wg_quick_peer *p = &w->peers[i];
+
+		p->config.name = p->name;
+		p->config.allowed_ips = p->allowed;
+		if (p->config.endpoint.host)
+			p->config.endpoint.host = p->host;
+	}
+	w->config.name = w->name;
+	w->config.addresses = w->addresses;
+	for (uint32_t i = 0; i < w->config.n_addresses && w->config.mtu < SL_CONFIG_MTU_MIN_IPV6; i++)
+		if (w->addresses[i].prefix.addr.family == SL_AF_INET6) {
+			sl_wg_quick_error(r, false, w->addresses[i].place.line,
+			        "Address: an IPv6 one needs an MTU of at least %d, here it is %u; raise it",
+			        SL_CONFIG_MTU_MIN_IPV6, w->config.mtu);
+			break;
+		}
+}
+
+bool sl_wg_quick_read(const char *file, const char *name, const char *text, size_t len, struct sl_wg_quick *out,
+        struct sl_config_errors *errs)
+{
+	struct sl_wg_quick_reader r = {.file = file, .w = out, .errs = errs};
+	uint32_t before = errs->n_errors;
+	char *copy;
+
+	*out = (struct sl_wg_quick){.config = {.mtu = SL_DEFAULT_MTU, .routes = true}};
+	snprintf(out->name, sizeof(out->name), "%s", name);
+	if (memchr(text, '\0', len)) {
+		r.line = 1;
+		sl_wg_quick_error(&r, false, 1, "not a text file; give one as wg-quick reads it");
+		return false;
+	}
+	if (len >= sizeof(bom) - 1 && memcmp(text, bom, sizeof(bom) - 1) == 0) {
+		text += sizeof(bom) - 1;
+		len -= sizeof(bom) - 1;
+	}
+	copy = malloc(len + 1);
+	if (copy == NULL)
+		abort();
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	read_lines(&r, copy);
+	sl_wipe(copy, len);
+	free(copy);
+	settle(&r);
+	return errs->n_errors == before;
+}
+
+void sl_wg_quick_free(struct sl_wg_quick *w)
+{
+	for (unsigned i = 0; i < w->n_peers; i++)
+		free(w->peers[i].allowed);
+	if (w->peers)
+		sl_wipe(w->peers, w->n_peers * sizeof(*w->peers));
+	free(w->peers);
+	sl_wipe(w, sizeof(*w));
+}
+
+void sl_wg_quick_write(FILE *out, const struct sl_wg_quick *w, const char *key_file)
+{
+	char text[SL_PREFIX_STRLEN], key[SL_KEY_BASE64_LEN + 1];
+
+	fputs("  ", out);
+	sl_yaml_write_text(out, w->name);
+	fputs(":\n", out);
+	if (w->config.has_private_key && key_file) {
+		fputs("    private-key-file: ", out);
+		sl_yaml_write_text(out, key_file);
+		fputc('\n', out);
+	} else if (w->config.has_private_key) {
+		sl_key_to_base64(key, w->config.private_key);
+		fprintf(out, "    private-key: %s\n", key);
+		sl_wipe(key, sizeof(key));
+	}
+	if (w->config.listen_port)
+		fprintf(out, "    listen-port: %u\n", w->config.listen_port);
+	for (uint32_t i = 0; i < w->config.n_addresses; i++)
+		fprintf(out, "%s\"%s\"%s", i ? ", " : "    addresses: [",
+		        sl_prefix_format(&w->addresses[i].prefix, text), i + 1 == w->config.n_addresses ? "]\n" : "");
+	if (w->config.mtu != SL_DEFAULT_MTU)
+		fprintf(out, "    mtu: %u\n", w->config.mtu);
+	if (!w->config.routes)
+		fputs("    routes: none\n", out);
+	if (w->n_peers)
+		fputs("    peers:\n", out);
+	for (unsigned i = 0; i < w->n_peers; i++)
+		sl_config_write_peer(out, &w->peers[i].config, SL_CONFIG_PEER_INDENT);
+}
