@@ -6,7 +6,7 @@
 
 #include <rte_malloc.h>
 
-#include "crypto/aead_single.h"
+#include "bench/open_sample.h"
 #include "crypto/bytes.h"
 #include "dataplane/ip.h"
 
@@ -345,7 +345,7 @@ right(const struct pass_set *s, const struct rte_mbuf *m, uint32_t inner, bool s
 	len -= SL_IP4_HDR_MIN + SL_UDP_HDR_LEN + (uint32_t)sizeof(struct sl_msg_data);
 	peer = sl_load_le32(p + 4);
 	return peer < s->peers &&
-		sl_aead_open(plain, p + sizeof(struct sl_msg_data), len, NULL, 0, sl_load_le64(p + 8),
+		bench_open_sample(plain, p + sizeof(struct sl_msg_data), len, sl_load_le64(p + 8),
 			s->sessions[peer]->send_key) &&
 		sl_ip4_checksum(plain, SL_IP4_HDR_MIN) == 0;
 }
