@@ -1,12 +1,9 @@
 #include "app/options.h"
 
-#include <getopt.h>
 #include <string.h>
 
 #include "app/commands.h"
 #include "app/usage.h"
-
-#define LETTERS 32
 
 static const struct option known[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -23,18 +20,17 @@ static const struct option known[] = {
 
 #define KNOWN (sizeof(known) / sizeof(known[0]))
 
-/* Fills getopt's two tables with what this command accepts. */
-static void
-select_options(const char *accepted, struct option longs[static KNOWN + 1], char letters[static LETTERS])
+void
+sl_select_options(const struct option *all, size_t n_all, const char *accepted, struct option *longs, char *letters)
 {
 	size_t n = 0, at = 0;
 
-	for (size_t i = 0; i < KNOWN; i++) {
-		if (known[i].val != 'h' && known[i].val != 'V' && strchr(accepted, known[i].val) == NULL)
+	for (size_t i = 0; i < n_all; i++) {
+		if (all[i].val != 'h' && all[i].val != 'V' && strchr(accepted, all[i].val) == NULL)
 			continue;
-		longs[n++] = known[i];
-		letters[at++] = (char)known[i].val;
-		if (known[i].has_arg == required_argument)
+		longs[n++] = all[i];
+		letters[at++] = (char)all[i].val;
+		if (all[i].has_arg == required_argument)
 			letters[at++] = ':';
 	}
 	longs[n] = (struct option){0};
@@ -45,11 +41,11 @@ bool
 sl_parse_options(int argc, char **argv, const char *accepted, const char *help, struct sl_options *options, int *code)
 {
 	struct option longs[KNOWN + 1];
-	char letters[LETTERS];
+	char letters[SL_OPTION_LETTERS(KNOWN)];
 	int opt;
 
 	*options = (struct sl_options){0};
-	select_options(accepted, longs, letters);
+	sl_select_options(known, KNOWN, accepted, longs, letters);
 	while ((opt = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
 		switch (opt) {
 		case 'c':

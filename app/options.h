@@ -4,7 +4,9 @@
  */
 #pragma once
 
+#include <getopt.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 struct sl_options {
 	const char *config; /* -c, --config */
@@ -23,3 +25,13 @@ struct sl_options {
  */
 bool sl_parse_options(
 	int argc, char **argv, const char *accepted, const char *help, struct sl_options *options, int *code);
+
+/* Room for the letters of n options, an argument's colon with each. */
+#define SL_OPTION_LETTERS(n) (2 * (n) + 1)
+
+/*
+ * Fills getopt's two tables with what a command accepts of the n_all options there are: -h and -V always, and those whose
+ * letters are in `accepted`. longs has room for n_all + 1, letters for SL_OPTION_LETTERS(n_all).
+ */
+void sl_select_options(
+	const struct option *all, size_t n_all, const char *accepted, struct option *longs, char *letters);

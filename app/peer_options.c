@@ -1,15 +1,14 @@
 #include "app/peer_options.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "app/commands.h"
+#include "app/options.h"
 #include "app/usage.h"
 #include "control/rfc3339.h"
 
 enum {
-	LETTERS = 64,
 	KEEPALIVE_MAX = 65535,
 };
 
@@ -40,23 +39,6 @@ static const struct option known[] = {
 };
 
 #define KNOWN (sizeof(known) / sizeof(known[0]))
-
-static void
-select_options(const char *accepted, struct option longs[static KNOWN + 1], char letters[static LETTERS])
-{
-	size_t n = 0, at = 0;
-
-	for (size_t i = 0; i < KNOWN; i++) {
-		if (known[i].val != 'h' && known[i].val != 'V' && strchr(accepted, known[i].val) == NULL)
-			continue;
-		longs[n++] = known[i];
-		letters[at++] = (char)known[i].val;
-		if (known[i].has_arg == required_argument)
-			letters[at++] = ':';
-	}
-	longs[n] = (struct option){0};
-	letters[at] = '\0';
-}
 
 /* A point in time, or a span from now: 30d, 12h, 90m. */
 static bool
@@ -139,11 +121,11 @@ sl_peer_options_parse(
 	int argc, char **argv, const char *accepted, const char *help, int64_t now, struct sl_peer_options *o, int *code)
 {
 	struct option longs[KNOWN + 1];
-	char letters[LETTERS];
+	char letters[SL_OPTION_LETTERS(KNOWN)];
 	int opt;
 
 	*o = (struct sl_peer_options){.client.keepalive = -1};
-	select_options(accepted, longs, letters);
+	sl_select_options(known, KNOWN, accepted, longs, letters);
 	while ((opt = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
 		if (opt == 'h' || opt == 'V') {
 			*code = opt == 'h' ? sl_print_help(help) : sl_print_version();
