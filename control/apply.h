@@ -28,6 +28,4 @@ int sl_apply_peer_change(struct sl_gateway *gw, const struct sl_step *s, uint32_
 int sl_apply_peer_restore(struct sl_gateway *gw, const struct sl_step *s, uint32_t *progress, char *error);
 /* Removes the peer of that key, if it is there. */
 int sl_apply_peer_remove(struct sl_gateway_if *gi, const uint8_t public_key[SL_KEY_LEN]);
-/* Removes peers of an interface that is to go; 0 when none is left, else SL_APPLY_MORE. */
-int sl_apply_peers_remove(struct sl_gateway_if *gi);
 int sl_apply_allowed_ip(struct sl_gateway *gw, const struct sl_step *s, char *error);

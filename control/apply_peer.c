@@ -5,7 +5,6 @@
 #include "control/apply.h"
 
 #define PREFIXES_AT_ONCE 256 /* changes of allowed IPs in one call */
-#define PEERS_AT_ONCE    128
 
 static int
 set_endpoint(struct sl_proto_peer *peer, const struct sl_config_endpoint *endpoint)
@@ -151,26 +150,6 @@ sl_apply_peer_remove(struct sl_gateway_if *gi, const uint8_t public_key[SL_KEY_L
 		return SL_APPLY_MORE;
 	sl_gateway_peer_remove(peer);
 	return 0;
-}
-
-int
-sl_apply_peers_remove(struct sl_gateway_if *gi)
-{
-	uint32_t budget = PREFIXES_AT_ONCE;
-	struct sl_proto_cursor cursor;
-	struct sl_proto_peer *peer = NULL;
-
-	sl_proto_cursor_open(&cursor, gi->proto);
-	for (unsigned i = 0; i < PEERS_AT_ONCE && (peer = sl_proto_cursor_next(&cursor)) != NULL; i++) {
-		uint32_t n = sl_allowed_ips_count(gi->gateway->allowed, peer->slot);
-
-		if (!sl_gateway_peer_strip(peer, budget))
-			break;
-		budget -= n;
-		sl_gateway_peer_remove(peer);
-	}
-	sl_proto_cursor_close(&cursor);
-	return sl_proto_if_n_peers(gi->proto) == 0 ? 0 : SL_APPLY_MORE;
 }
 
 int

@@ -177,6 +177,12 @@ int sl_gateway_peer_add(struct sl_gateway_if *gi, const uint8_t public_key[SL_KE
 bool sl_gateway_peer_strip(struct sl_proto_peer *peer, uint32_t budget);
 /* With all its allowed IPs. */
 void sl_gateway_peer_remove(struct sl_proto_peer *peer);
+/*
+ * Removes some of an interface's peers, no more than one turn of the loop bears; `before` (NULL: nothing) is told of each
+ * that goes. Whether none is left.
+ */
+bool sl_gateway_peers_remove(
+	struct sl_gateway_if *gi, void (*before)(void *ctx, const struct sl_proto_peer *peer), void *ctx);
 /* A literal endpoint, or SL_AF_NONE for none; a name asked for before is forgotten. */
 void sl_gateway_peer_set_endpoint(struct sl_proto_peer *peer, const struct sl_endpoint *endpoint);
 /* An endpoint by name: looked up off the loop, again until it succeeds. 0 or -ENOMEM or -EINVAL. */

@@ -10,7 +10,8 @@
 #include "crypto/base64.h"
 
 #define NAMES_AT_ONCE   64  /* answers of the resolver taken in one turn */
-#define EXPIRE_PREFIXES 256 /* allowed IPs that go at once with a peer that has expired */
+#define PREFIXES_AT_ONCE 256 /* allowed IPs that go in one step, with peers or before them */
+#define PEERS_AT_ONCE    128
 
 struct sl_gateway_if *
 sl_gateway_peer_if(const struct sl_proto_peer *peer)
@@ -77,6 +78,29 @@ sl_gateway_peer_remove(struct sl_proto_peer *peer)
 	forget_name(peer);
 	sl_proto_peer_remove(peer);
 	free(mine);
+}
+
+bool
+sl_gateway_peers_remove(
+	struct sl_gateway_if *gi, void (*before)(void *ctx, const struct sl_proto_peer *peer), void *ctx)
+{
+	struct sl_proto_cursor cursor;
+	struct sl_proto_peer *peer = NULL;
+	uint32_t budget = PREFIXES_AT_ONCE;
+
+	sl_proto_cursor_open(&cursor, gi->proto);
+	for (unsigned i = 0; i < PEERS_AT_ONCE && (peer = sl_proto_cursor_next(&cursor)) != NULL; i++) {
+		uint32_t n = sl_allowed_ips_count(gi->gateway->allowed, peer->slot);
+
+		if (!sl_gateway_peer_strip(peer, budget))
+			break;
+		budget -= n;
+		if (before)
+			before(ctx, peer);
+		sl_gateway_peer_remove(peer);
+	}
+	sl_proto_cursor_close(&cursor);
+	return sl_proto_if_n_peers(gi->proto) == 0;
 }
 
 void
@@ -240,7 +264,7 @@ sl_gateway_expire_peers(struct sl_gateway *gw)
 		return false;
 	peer = sl_proto_peer_at(gw->proto, due.peer);
 	if (peer && sl_gateway_peer(peer)->expires == due.when) {
-		if (!sl_gateway_peer_strip(peer, EXPIRE_PREFIXES))
+		if (!sl_gateway_peer_strip(peer, PREFIXES_AT_ONCE))
 			return true;
 		sl_key_to_base64(key, peer->public_key);
 		sl_audit(&timer, "peer-remove", "interface=%s%s%s public-key=%s", sl_gateway_peer_if(peer)->name,

@@ -11,7 +11,6 @@
 #include "crypto/base64.h"
 #include "crypto/wipe.h"
 
-#define REMOVALS_PER_SLICE 128 /* peers */
 #define SWEEP_PER_SLICE    256 /* allowed IPs */
 #define REMOVED_AT_ONCE    16  /* allowed IPs of a peer that goes with its line; one with more goes in slices */
 
@@ -437,26 +436,10 @@ sl_wg_set_end(struct sl_api_conn *c)
 		set->end = true;
 }
 
-/* Removes some of the interface's peers; whether all are gone. */
-static bool
-remove_some(struct sl_api_conn *c)
+static void
+note_removed_peer(void *ctx, const struct sl_proto_peer *peer)
 {
-	struct sl_proto_cursor cursor;
-	struct sl_proto_peer *peer = NULL;
-	uint32_t budget = SWEEP_PER_SLICE;
-
-	sl_proto_cursor_open(&cursor, c->gi->proto);
-	for (unsigned i = 0; i < REMOVALS_PER_SLICE && (peer = sl_proto_cursor_next(&cursor)) != NULL; i++) {
-		uint32_t n = sl_allowed_ips_count(c->gateway->allowed, peer->slot);
-
-		if (!sl_gateway_peer_strip(peer, budget))
-			break;
-		budget -= n;
-		note_removal(c, peer->public_key);
-		sl_gateway_peer_remove(peer);
-	}
-	sl_proto_cursor_close(&cursor);
-	return sl_proto_if_n_peers(c->gi->proto) == 0;
+	note_removal(ctx, peer->public_key);
 }
 
 /* Goes on with the peer that is being removed; whether it is gone. Others may have removed it meanwhile. */
@@ -481,7 +464,7 @@ sl_wg_set_advance(struct sl_api_conn *c)
 	bool done;
 
 	if (set->job == SL_WG_JOB_REMOVE_PEERS)
-		done = remove_some(c);
+		done = sl_gateway_peers_remove(c->gi, note_removed_peer, c);
 	else if (set->job == SL_WG_JOB_REMOVE_PEER)
 		done = remove_doomed(c);
 	else /* of a peer that has gone meanwhile there is nothing left to sweep */
