@@ -15,7 +15,7 @@ static const char help[] = "Usage: sluice mesh INVENTORY.yaml -o DIR\n"
                            "\n"
                            "Links sites with each other: writes for each of them a configuration, DIR/SITE.yaml, and a "
                            "wg-quick file, DIR/SITE.conf.\n"
-                           "Keys are kept in DIR/keys, so the same inventory gives the same files again.\n"
+                           "Keys are kept in DIR/keys and addresses in DIR/addresses, so the same inventory gives the same files again.\n"
                            "\n"
                            "Options:\n"
                            "  -o, --output DIR  the folder, which is made where it is not there\n"
@@ -26,7 +26,8 @@ static bool write_mesh(const char *path, const char *folder, struct sl_config_er
 {
 	size_t len;
 	char *text = sl_read_whole(path, &len);
-	struct sl_mesh *mesh;
+	struct sl_mesh *mesh = NULL;
+	struct sl_mesh_givens given;
 	bool ok;
 
 	if (text == NULL) {
@@ -34,12 +35,14 @@ static bool write_mesh(const char *path, const char *folder, struct sl_config_er
 		        strerror(errno));
 		return false;
 	}
-	mesh = sl_mesh_read(path, text, len, errs);
+	if (sl_mesh_givens_read(&given, folder, errs))
+		mesh = sl_mesh_read(path, text, len, &given, errs);
 	sl_read_whole_free(text, len);
-	ok = mesh && sl_mesh_write(mesh, folder, path, errs);
+	ok = mesh && sl_mesh_write(mesh, &given, folder, path, errs);
 	if (ok)
 		*n_sites = mesh->n_sites;
 	sl_mesh_free(mesh);
+	sl_mesh_givens_free(&given);
 	return ok;
 }
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "app/mesh_given.h"
 #include "app/net_text.h"
 #include "control/config.h"
 
@@ -36,6 +37,7 @@ struct sl_mesh_site {
 	uint16_t listen_port;
 	struct sl_mesh_prefix addresses[SL_CONFIG_ADDRESSES_MAX]; /* in the tunnel, with host bits */
 	uint32_t n_addresses;
+	bool given; /* its addresses are out of the mesh's networks */
 	struct sl_mesh_prefix lans[SL_MESH_LANS_MAX];
 	uint32_t n_lans;
 	char *ports; /* YAML to stand below `ports:`; NULL: none */
@@ -56,10 +58,11 @@ struct sl_mesh {
 };
 
 /*
- * Reads and checks an inventory; `file` stands for it in messages. NULL with at least one error in errs where it is
- * refused. To be freed with sl_mesh_free.
+ * Reads and checks an inventory; `file` stands for it in messages, given is what its sites have been given before. NULL
+ * with at least one error in errs where it is refused. To be freed with sl_mesh_free.
  */
-struct sl_mesh *sl_mesh_read(const char *file, const char *text, size_t len, struct sl_config_errors *errs);
+struct sl_mesh *sl_mesh_read(const char *file, const char *text, size_t len, const struct sl_mesh_givens *given,
+        struct sl_config_errors *errs);
 void sl_mesh_free(struct sl_mesh *mesh);
 
 static inline bool sl_mesh_linked(const struct sl_mesh *mesh, uint32_t a, uint32_t b)
@@ -90,4 +93,5 @@ void sl_mesh_write_yaml(FILE *out, const struct sl_mesh *mesh, uint32_t self, co
 void sl_mesh_write_conf(FILE *out, const struct sl_mesh *mesh, uint32_t self, const struct sl_mesh_keys *keys);
 
 /* Inside app/mesh*.c: what can only be judged with all sites known. Adds errors and warnings. */
-void sl_mesh_settle(struct sl_mesh *mesh, const char *file, struct sl_config_errors *errs);
+void sl_mesh_settle(
+        struct sl_mesh *mesh, const char *file, const struct sl_mesh_givens *given, struct sl_config_errors *errs);

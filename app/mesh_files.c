@@ -22,6 +22,7 @@ enum {
 
 struct writer {
 	const struct sl_mesh *mesh;
+	const struct sl_mesh_givens *given;
 	const char *folder, *inventory;
 	struct sl_config_errors *errs;
 	uint8_t (*private_keys)[SL_KEY_LEN], (*public_keys)[SL_KEY_LEN], (*preshared_keys)[SL_KEY_LEN];
@@ -172,6 +173,23 @@ static bool site_file(struct writer *w, uint32_t i, const struct sl_mesh_keys *k
 	return ok;
 }
 
+/* Before the files that hold them: what was given to a site stays its own, even if this run does not come to its end. */
+static bool put_addresses(struct writer *w)
+{
+	char path[PATH_MAX], why[128];
+	int rc;
+
+	if (!path_of(w, path, "addresses", ""))
+		return false;
+	if (is_inventory(w, path))
+		return fail(w, path, "is the inventory; write into another folder");
+	rc = sl_mesh_givens_write(w->given, w->mesh, w->folder);
+	if (rc == 0)
+		return true;
+	snprintf(why, sizeof(why), "cannot be written: %s; name a folder that is yours", strerror(-rc));
+	return fail(w, path, why);
+}
+
 /* All sites twice: nothing is written unless all of it is right. */
 static bool site_files(struct writer *w)
 {
@@ -183,6 +201,7 @@ static bool site_files(struct writer *w)
 	if (preshared == NULL)
 		abort();
 	for (unsigned pass = 0; ok && pass < 2; pass++) {
+		ok = pass == 0 || put_addresses(w);
 		for (uint32_t i = 0; i < n && (ok || pass == 0); i++) {
 			memcpy(keys.private_key, w->private_keys[i], SL_KEY_LEN);
 			for (uint32_t j = 0; j < n; j++)
@@ -230,10 +249,11 @@ static void name_strangers(struct writer *w)
 		free(entries);
 }
 
-bool sl_mesh_write(const struct sl_mesh *mesh, const char *folder, const char *inventory, struct sl_config_errors *errs)
+bool sl_mesh_write(const struct sl_mesh *mesh, const struct sl_mesh_givens *given, const char *folder,
+        const char *inventory, struct sl_config_errors *errs)
 {
 	size_t n = mesh->n_sites;
-	struct writer w = {.mesh = mesh, .folder = folder, .inventory = inventory, .errs = errs};
+	struct writer w = {.mesh = mesh, .given = given, .folder = folder, .inventory = inventory, .errs = errs};
 	bool ok;
 
 	w.private_keys = calloc(n, SL_KEY_LEN);

@@ -561,7 +561,8 @@ static void read_document(struct reader *r, const char *text, size_t len)
 	yaml_parser_delete(&parser);
 }
 
-struct sl_mesh *sl_mesh_read(const char *file, const char *text, size_t len, struct sl_config_errors *errs)
+struct sl_mesh *sl_mesh_read(const char *file, const char *text, size_t len, const struct sl_mesh_givens *given,
+        struct sl_config_errors *errs)
 {
 	struct reader r = {
 	        .file = file, .mesh = calloc(1, sizeof(struct sl_mesh)), .listen_port = DEFAULT_PORT, .errs = errs};
@@ -572,7 +573,7 @@ struct sl_mesh *sl_mesh_read(const char *file, const char *text, size_t len, str
 	*r.mesh = (struct sl_mesh){.interface = "wg0", .mtu = SL_DEFAULT_MTU, .preshared_keys = true};
 	read_document(&r, text, len);
 	if (errs->n_errors == before)
-		sl_mesh_settle(r.mesh, file, errs);
+		sl_mesh_settle(r.mesh, file, given, errs);
 	if (errs->n_errors == before)
 		return r.mesh;
 	sl_mesh_free(r.mesh);

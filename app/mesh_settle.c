@@ -18,46 +18,91 @@ static void increment(struct sl_ip *ip)
 		;
 }
 
-/* The lowest address of the network that is a host's and free. False where there is none. */
-static bool next_address(const struct sl_mesh *mesh, const struct sl_prefix *network, struct sl_prefix *out)
+static bool was_given(const struct sl_mesh_givens *given, const struct sl_ip *ip)
+{
+	for (uint32_t i = 0; i < given->n; i++)
+		if (sl_ip_equal(&given->list[i].ip, ip))
+			return true;
+	return false;
+}
+
+/* The lowest address of the network that is a host's, free, and none that was given before. False: there is none. */
+static bool next_address(const struct sl_mesh *mesh, const struct sl_prefix *network,
+        const struct sl_mesh_givens *given, struct sl_prefix *out)
 {
 	*out = *network;
-	for (uint32_t tried = 0; tried <= SL_MESH_SITES_MAX * SL_CONFIG_ADDRESSES_MAX; tried++) {
+	for (uint32_t tried = 0; tried <= SL_MESH_SITES_MAX * SL_CONFIG_ADDRESSES_MAX + given->n; tried++) {
 		if (!sl_prefix_contains(network, &out->addr))
 			return false;
-		if (sl_own_address_problem(out) == NULL && !address_taken(mesh, &out->addr))
+		if (sl_own_address_problem(out) == NULL && !address_taken(mesh, &out->addr) &&
+		        !was_given(given, &out->addr))
 			return true;
 		increment(&out->addr);
 	}
 	return false;
 }
 
-/* Sites without addresses get one of each network, in the file's order. */
-static void give_addresses(struct sl_mesh *mesh, const char *file, struct sl_config_errors *errs)
+/* What the site was given out of the network before, while it is a host's there and nobody else has it. */
+static bool same_address(const struct sl_mesh *mesh, const struct sl_mesh_site *site, const struct sl_prefix *network,
+        const struct sl_mesh_givens *given, struct sl_prefix *out)
 {
+	*out = *network;
+	for (uint32_t i = 0; i < given->n; i++) {
+		out->addr = given->list[i].ip;
+		if (strcmp(given->list[i].site, site->name) == 0 && sl_prefix_contains(network, &out->addr) &&
+		        sl_own_address_problem(out) == NULL && !address_taken(mesh, &out->addr))
+			return true;
+	}
+	return false;
+}
+
+/* Out of network j. Those that sites had which are gone come last, for they may come back. */
+static void give_address(struct sl_mesh *mesh, const char *file, struct sl_mesh_site *site, uint32_t j,
+        const struct sl_mesh_givens *given, struct sl_config_errors *errs)
+{
+	static const struct sl_mesh_givens none;
+	const struct sl_prefix *network = &mesh->network[j].prefix;
+	struct sl_mesh_prefix address = {.place = site->place};
 	char text[SL_PREFIX_STRLEN];
 
-	for (uint32_t i = 0; i < mesh->n_sites; i++) {
-		struct sl_mesh_site *site = &mesh->sites[i];
+	if (same_address(mesh, site, network, given, &address.prefix) ||
+	        next_address(mesh, network, given, &address.prefix) ||
+	        next_address(mesh, network, &none, &address.prefix))
+		site->addresses[site->n_addresses++] = address;
+	else
+		sl_config_errors_add(errs, false, file, site->place,
+		        "no address of %s is left for site '%s'; give a wider network", sl_prefix_format(network, text),
+		        site->name);
+}
 
-		if (site->n_addresses)
-			continue;
-		if (mesh->n_network == 0)
-			sl_config_errors_add(errs, false, file, site->place,
-			        "site '%s' has no addresses in the tunnel; give it `addresses`, or the mesh a "
-			        "`network`",
-			        site->name);
-		for (uint32_t j = 0; j < mesh->n_network; j++) {
-			struct sl_mesh_prefix address = {.place = site->place};
+static bool has_been_given(const struct sl_mesh_givens *given, const char *site)
+{
+	for (uint32_t i = 0; i < given->n; i++)
+		if (strcmp(given->list[i].site, site) == 0)
+			return true;
+	return false;
+}
 
-			if (next_address(mesh, &mesh->network[j].prefix, &address.prefix))
-				site->addresses[site->n_addresses++] = address;
-			else
+/* Sites without addresses get one of each network: those first that have had one, the others in the file's order. */
+static void give_addresses(
+        struct sl_mesh *mesh, const char *file, const struct sl_mesh_givens *given, struct sl_config_errors *errs)
+{
+	for (uint32_t i = 0; i < mesh->n_sites; i++)
+		mesh->sites[i].given = mesh->sites[i].n_addresses == 0;
+	for (unsigned pass = 0; pass < 2; pass++)
+		for (uint32_t i = 0; i < mesh->n_sites; i++) {
+			struct sl_mesh_site *site = &mesh->sites[i];
+
+			if (!site->given || has_been_given(given, site->name) != (pass == 0))
+				continue;
+			if (mesh->n_network == 0)
 				sl_config_errors_add(errs, false, file, site->place,
-				        "no address of %s is left for site '%s'; give a wider network",
-				        sl_prefix_format(&mesh->network[j].prefix, text), site->name);
+				        "site '%s' has no addresses in the tunnel; give it `addresses`, or the mesh a "
+				        "`network`",
+				        site->name);
+			for (uint32_t j = 0; j < mesh->n_network; j++)
+				give_address(mesh, file, site, j, given, errs);
 		}
-	}
 }
 
 static void check_addresses(struct sl_mesh *mesh, const char *file, struct sl_config_errors *errs)
@@ -143,10 +188,11 @@ static void check_pairs(struct sl_mesh *mesh, const char *file, struct sl_config
 	}
 }
 
-void sl_mesh_settle(struct sl_mesh *mesh, const char *file, struct sl_config_errors *errs)
+void sl_mesh_settle(
+        struct sl_mesh *mesh, const char *file, const struct sl_mesh_givens *given, struct sl_config_errors *errs)
 {
 	check_addresses(mesh, file, errs);
-	give_addresses(mesh, file, errs);
+	give_addresses(mesh, file, given, errs);
 	for (uint32_t i = 0; i < mesh->n_sites; i++)
 		for (uint32_t j = 0; j < mesh->sites[i].n_lans; j++)
 			check_lan(mesh, file, i, &mesh->sites[i].lans[j], errs);

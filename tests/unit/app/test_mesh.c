@@ -41,7 +41,8 @@ static void teardown(void)
 static bool make(const char *inventory, bool write)
 {
 	struct sl_config_errors errs;
-	struct sl_mesh *mesh;
+	struct sl_mesh_givens given;
+	struct sl_mesh *mesh = NULL;
 	size_t len;
 	FILE *out;
 	bool ok;
@@ -49,12 +50,14 @@ static bool make(const char *inventory, bool write)
 	free(said);
 	out = open_memstream(&said, &len);
 	sl_config_errors_init(&errs);
-	mesh = sl_mesh_read("i.yaml", inventory, strlen(inventory), &errs);
-	ok = mesh && (!write || sl_mesh_write(mesh, folder, NULL, &errs));
+	if (sl_mesh_givens_read(&given, folder, &errs))
+		mesh = sl_mesh_read("i.yaml", inventory, strlen(inventory), &given, &errs);
+	ok = mesh && (!write || sl_mesh_write(mesh, &given, folder, NULL, &errs));
 	sl_config_errors_print(&errs, out);
 	fclose(out);
 	sl_config_errors_free(&errs);
 	sl_mesh_free(mesh);
+	sl_mesh_givens_free(&given);
 	return ok;
 }
 
@@ -247,20 +250,21 @@ Test(mesh, a_partial_mesh_has_the_links_that_are_named_and_ports_where_they_are_
 
 Test(mesh, the_same_again_and_only_for_its_owner)
 {
-	static const char *const files[] = {"oslo.yaml", "bonn.yaml", "lima.yaml", "oslo.conf", "bonn.conf",
-	        "lima.conf", "keys/oslo.key", "keys/bonn--oslo.psk", "keys/lima--oslo.psk", "keys/bonn--lima.psk"};
+	static const char *const files[] = {"addresses", "oslo.yaml", "bonn.yaml", "lima.yaml", "oslo.conf",
+	        "bonn.conf", "lima.conf", "keys/oslo.key", "keys/bonn--oslo.psk", "keys/lima--oslo.psk",
+	        "keys/bonn--lima.psk"};
 	static const char inventory[] = NETWORK SITES(AT_OSLO, AT_BONN, AT_LIMA);
-	char *before[10], path[128], *after;
+	char *before[11], path[128], *after;
 	struct stat st;
 
 	cr_assert(make(inventory, true), "%s", said);
-	for (size_t i = 0; i < 10; i++) {
+	for (size_t i = 0; i < 11; i++) {
 		before[i] = text_of(files[i]);
 		snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
 		cr_expect(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600, "%s", path);
 	}
 	cr_assert(make(inventory, true), "%s", said);
-	for (size_t i = 0; i < 10; i++) {
+	for (size_t i = 0; i < 11; i++) {
 		after = text_of(files[i]);
 		cr_expect_str_eq(after, before[i], "%s", files[i]);
 		free(after);
@@ -272,10 +276,10 @@ Test(mesh, the_same_again_and_only_for_its_owner)
 	                     "keys/bonn.key and its .psk files"),
 	        "%s", said);
 	after = text_of("bonn.yaml");
-	cr_expect_str_eq(after, before[1]);
+	cr_expect_str_eq(after, before[2]);
 	free(after);
 	cr_assert(make(inventory, true), "%s", said);
-	for (size_t i = 0; i < 10; i++) {
+	for (size_t i = 0; i < 11; i++) {
 		after = text_of(files[i]);
 		cr_expect_str_eq(after, before[i], "%s", files[i]);
 		free(after);
@@ -304,6 +308,100 @@ Test(mesh, a_key_that_is_none_or_for_others_stops_it_before_any_file_is_written)
 	cr_expect_not_null(strstr(said, "'eth0' is not known"), "%s", said);
 	snprintf(path, sizeof(path), "%s/oslo.yaml", folder);
 	cr_expect_eq(access(path, F_OK), -1);
+}
+
+static void expect_file(const char *name, const char *expected)
+{
+	char *text = text_of(name);
+
+	cr_expect_str_eq(text, expected, "%s:\n%s", name, text);
+	free(text);
+}
+
+static void put_text(const char *name, const char *text)
+{
+	char path[128];
+	FILE *out;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	out = fopen(path, "w");
+	cr_assert_not_null(out);
+	fputs(text, out);
+	fclose(out);
+}
+
+#define HEAD             "# What `sluice mesh` gave to sites. Each keeps its own; take a line out to have it given anew.\n"
+#define FULL_WITH(sites) NETWORK "sites:\n" sites
+#define S(name)          "  " name ": {endpoint: " name ".example.net}\n"
+
+Test(mesh, a_site_keeps_its_addresses_whatever_comes_and_goes_around_it)
+{
+	struct sl_config *c;
+	char *before, *after;
+
+	cr_assert(make(FULL_WITH(S("oslo") S("bonn") S("lima")), true), "%s", said);
+	expect_file("addresses", HEAD "oslo 10.99.0.1 fd99::1\nbonn 10.99.0.2 fd99::2\nlima 10.99.0.3 fd99::3\n");
+	before = text_of("keys/bonn.key");
+
+	/* in front, in the middle, and in another order */
+	cr_assert(make(FULL_WITH(S("rome") S("lima") S("oslo") S("kyiv") S("bonn")), true), "%s", said);
+	c = load("rome");
+	expect_allowed(c, "oslo", "10.99.0.1/32 fd99::1/128");
+	expect_allowed(c, "bonn", "10.99.0.2/32 fd99::2/128");
+	expect_allowed(c, "lima", "10.99.0.3/32 fd99::3/128");
+	expect_allowed(c, "kyiv", "10.99.0.5/32 fd99::5/128");
+	cr_expect_eq(c->interfaces[0].addresses[0].prefix.addr.bytes[3], 4);
+	sl_config_free(c);
+	after = text_of("keys/bonn.key");
+	cr_expect_str_eq(after, before);
+	free(before);
+	free(after);
+
+	/* one goes: its addresses wait for it */
+	cr_assert(make(FULL_WITH(S("rome") S("oslo") S("kyiv") S("bonn")), true), "%s", said);
+	cr_assert(make(FULL_WITH(S("rome") S("oslo") S("kyiv") S("bonn") S("nice")), true), "%s", said);
+	expect_file("addresses", HEAD "rome 10.99.0.4 fd99::4\noslo 10.99.0.1 fd99::1\nkyiv 10.99.0.5 fd99::5\n"
+	                              "bonn 10.99.0.2 fd99::2\nnice 10.99.0.6 fd99::6\nlima 10.99.0.3\nlima fd99::3\n");
+	cr_assert(make(FULL_WITH(S("lima") S("nice")), true), "%s", said);
+	c = load("nice");
+	expect_allowed(c, "lima", "10.99.0.3/32 fd99::3/128");
+	sl_config_free(c);
+
+	/* another network for the same sites, and what somebody is told to have is no one else's */
+	cr_assert(make("network: 10.98.0.0/24\nsites:\n" S("lima") "  nice: {endpoint: a.b, addresses: 10.98.0.1/24}\n",
+	                  true),
+	        "%s", said);
+	c = load("nice");
+	expect_allowed(c, "lima", "10.98.0.2/32");
+	sl_config_free(c);
+}
+
+Test(mesh, addresses_of_sites_that_are_gone_are_given_where_no_others_are_left)
+{
+	static const char inventory[] = "network: 10.99.0.0/30\nsites:\n";
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s%s", inventory, S("a") S("b"));
+	cr_assert(make(text, true), "%s", said);
+	snprintf(text, sizeof(text), "%s%s", inventory, S("b") S("c"));
+	cr_assert(make(text, true), "%s", said);
+	expect_file("addresses", HEAD "b 10.99.0.2\nc 10.99.0.1\n");
+	snprintf(text, sizeof(text), "%s%s", inventory, S("a") S("b") S("c"));
+	cr_expect_not(make(text, true));
+	cr_expect_not_null(strstr(said, "no address of 10.99.0.0/30 is left for site"), "%s", said);
+}
+
+Test(mesh, a_file_of_addresses_that_is_none_is_refused_with_its_line)
+{
+	put_text("addresses", "# fine\n\noslo 10.99.0.7\nbonn 10.99.0.300\n");
+	cr_expect_not(make(FULL_WITH(S("oslo") S("bonn")), true));
+	cr_expect_not_null(
+	        strstr(said, "/addresses:4:1: 'bonn 10.99.0.300' is not a site and its addresses; mend the line or "
+	                     "take it out\n"),
+	        "%s", said);
+	put_text("addresses", "oslo\t10.99.0.7  \n");
+	cr_assert(make(FULL_WITH(S("oslo") S("bonn")), true), "%s", said);
+	expect_file("addresses", HEAD "oslo 10.99.0.7 fd99::1\nbonn 10.99.0.1 fd99::2\n");
 }
 
 #define TWO(a, b) NETWORK "sites:\n  a: {" a "}\n  b: {" b "}\n"
