@@ -36,7 +36,7 @@ stall() {
 
 count=$((RATE / FLOWS * SECONDS_MOST))
 flow_receiver lan 7000 $count $FLOWS $((SECONDS_MOST + 8))
-flow_send spoke1 --to $LAN4 --port 7000 --count $count --flows $FLOWS --rate $RATE --size 1000 &
+FLOW_WINDOW= flow_send spoke1 --to $LAN4 --port 7000 --count $count --flows $FLOWS --rate $RATE --size 1000 &
 sender=$!
 check "the other worker helps when one has more than it can do" until_true $((SECONDS_MOST - 3)) stall
 wait $sender

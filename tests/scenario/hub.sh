@@ -158,9 +158,23 @@ hub_psk() {
 	HUB_PEER[$1]+=", preshared-key-file: spoke$1.psk"
 }
 
+# Flows wait for their receivers (tests/tools/window.h): a busy machine slows them down and loses nothing in the kernel's queues. A
+# receiver's window is $LAB_DIR/window.PORT.NODE; `FLOW_WINDOW= flow_send ...` sends at its rate, come what may.
+FLOW_WINDOW=yes
+
+# flow_window NODE PORT: the words that have a sender on that node wait for the receiver of this port elsewhere, if there is one.
+flow_window() {
+	local file
+	[ -n "$FLOW_WINDOW" ] || return 0
+	for file in "$LAB_DIR/window.$2".*; do
+		[ ! -f "$file" ] || [ "${file##*.}" = "$1" ] || { echo "--window $file"; return; }
+	done
+}
+
 # flow_receiver NODE PORT COUNT FLOWS SECONDS: a receiver in the background; its tally goes to $LAB_DIR/NODE.PORT.tally.
 flow_receiver() {
-	ip netns exec "$1" "$TOOLS/flow" recv --port "$2" --count "$3" --flows "$4" --seconds "$5" >"$LAB_DIR/$1.$2.tally" 2>&1 &
+	ip netns exec "$1" "$TOOLS/flow" recv --port "$2" --count "$3" --flows "$4" --seconds "$5" --window "$LAB_DIR/window.$2.$1" \
+		>"$LAB_DIR/$1.$2.tally" 2>&1 &
 	LAB_PID[flow-$1-$2]=$!
 	until_true 5 grep -q listening "$LAB_DIR/$1.$2.tally" || die "flow recv does not listen on $1:$2"
 }
@@ -174,6 +188,7 @@ flow_wait() {
 	# in a subshell, such as $(...), the receiver is no child to wait for: its tally tells that it has ended
 	wait "${LAB_PID[flow-$1-$2]}" 2>/dev/null
 	until_true 60 flow_ended "$1" "$2"
+	rm -f "$LAB_DIR/window.$2.$1"
 	TALLY=$(tail -n 1 "$LAB_DIR/$1.$2.tally")
 }
 
@@ -188,10 +203,13 @@ check_flow() {
 	fi
 }
 
+# flow_send NODE WORDS...: `flow send` with these words, to the end.
 flow_send() {
-	local from=$1
+	local from=$1 words="$*" window port
 	shift
-	on "$from" "$TOOLS/flow" send "$@" >>"$LAB_DIR/flow-send.log"
+	port=${words##*--port }
+	read -ra window <<<"$(flow_window "$from" "${port%% *}")"
+	on "$from" "$TOOLS/flow" send "$@" "${window[@]}" >>"$LAB_DIR/flow-send.log"
 }
 
 # packet_peers FIRST COUNT: makes keys for peers at packet level; their addresses are 10.64.1.FIRST and on. Prints their part of
@@ -208,9 +226,13 @@ packet_peers() {
 
 # wgpeer_start NODE WORDS...: the peers of $LAB_DIR/peers in the background; returns once all have a session.
 wgpeer_start() {
-	local where=$1
+	local where=$1 words="$*" window port
 	shift
+	port=${words##*--to *,}
+	port=${port%% *}
+	read -ra window <<<"$(flow_window "$where" "$port")"
 	ip netns exec "$where" "$TOOLS/wgpeer" run --peers "$LAB_DIR/peers" --remote "$(public_key hub)" "$@" \
+		--progress "$LAB_DIR/window.$port.$where" "${window[@]}" \
 		>"$LAB_DIR/wgpeer.out" 2>&1 &
 	LAB_PID[wgpeer]=$!
 	if ! until_true 15 grep -qx up "$LAB_DIR/wgpeer.out"; then

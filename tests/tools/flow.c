@@ -1,11 +1,11 @@
 /*
  * Numbered UDP flows, and what became of them. Sender and receiver know each other's counts from the command line alone.
  *
- *   flow recv --port P --count N [--flows F] [--seconds S]
+ *   flow recv --port P --count N [--flows F] [--seconds S] [--window FILE]
  *       says "listening", takes packets until all have come or S seconds are over, then prints the tally as JSON
- *   flow send --to ADDR --port P --count N [--flows F] [--size BYTES] [--rate PPS] [--from-port P] [--spread]
+ *   flow send --to ADDR --port P --count N [--flows F] [--size BYTES] [--rate PPS] [--from-port P] [--spread] [--window FILE]
  *       F flows (a source port each) of N packets with BYTES of UDP payload, interleaved; with --spread flow f goes to
- *       the address ADDR + f
+ *       the address ADDR + f; with --window no more are on the way at once than the receiver with that file allows
  *   flow sizes --to ADDR --port P --count N [--rate PPS]
  *       one flow with one packet of every payload size 1..N, numbered by its size
  */
@@ -20,6 +20,7 @@
 
 #include "tests/tools/probe.h"
 #include "tests/tools/tool.h"
+#include "tests/tools/window.h"
 
 #define PAYLOAD_MAX   65507
 #define BURST	      32
@@ -32,6 +33,7 @@
 
 struct options {
 	const char *to;
+	const char *window;
 	uint16_t port;
 	uint16_t from_port;
 	uint32_t flows;
@@ -48,11 +50,13 @@ static int receive(const struct options *o)
 	uint64_t deadline = tool_now() + o->seconds * TOOL_NSEC_PER_SEC;
 	static uint8_t payload[PAYLOAD_MAX];
 	struct probe_tally tally;
+	struct window window;
 	int fd;
 
 	tool_addr_set_port(&any, o->port);
 	fd = tool_udp_socket(&any, AF_INET6);
 	probe_tally_init(&tally, o->flows, o->count);
+	window_create(&window, o->window);
 	puts("listening");
 	fflush(stdout);
 	for (bool complete = false; tool_now() < deadline;) {
@@ -67,6 +71,7 @@ static int receive(const struct options *o)
 			continue;
 		while ((n = recv(fd, payload, sizeof(payload), MSG_DONTWAIT)) >= 0)
 			probe_tally_add(&tally, payload, (size_t)n);
+		window_report(&window, tally.received);
 	}
 	probe_tally_print(&tally);
 	probe_tally_free(&tally);
@@ -95,7 +100,9 @@ static int transmit(const struct options *o, bool sizes)
 	union tool_addr to = tool_address(o->to, o->port);
 	uint64_t total = o->flows * o->count, start, sent = 0;
 	int fds[PROBE_FLOWS_MAX];
+	struct window window;
 
+	window_open(&window, o->window);
 	for (uint32_t f = 0; f < o->flows; f++) {
 		union tool_addr from = {.sa.sa_family = to.sa.sa_family};
 
@@ -108,9 +115,10 @@ static int transmit(const struct options *o, bool sizes)
 	}
 	start = tool_now();
 	while (sent < total) {
-		uint64_t due = (tool_now() - start) * o->rate / TOOL_NSEC_PER_SEC + 1;
+		uint64_t now = tool_now(), due = (now - start) * o->rate / TOOL_NSEC_PER_SEC + 1;
+		unsigned n;
 
-		for (unsigned n = 0; n < BURST && sent < total && sent < due; n++, sent++) {
+		for (n = 0; n < BURST && sent < total && sent < due && window_has_room(&window, sent, now); n++, sent++) {
 			uint32_t flow = (uint32_t)(sent % o->flows);
 			uint64_t seq = sent / o->flows;
 
@@ -118,6 +126,8 @@ static int transmit(const struct options *o, bool sizes)
 		}
 		if (sent >= due)
 			tool_sleep_until(start + sent * TOOL_NSEC_PER_SEC / o->rate);
+		else if (n < BURST)
+			tool_sleep_until(now + TICK_NS / 10);
 	}
 	printf("{\"sent\": %" PRIu64 ", \"milliseconds\": %" PRIu64 "}\n", total,
 		(tool_now() - start) / TOOL_NSEC_PER_MSEC);
@@ -136,13 +146,14 @@ static const struct option long_options[] = {
 	{"size", required_argument, NULL, 's'},
 	{"seconds", required_argument, NULL, 'd'},
 	{"spread", no_argument, NULL, 'w'},
+	{"window", required_argument, NULL, 'i'},
 	{0},
 };
 
 __attribute__((noreturn)) static void usage(void)
 {
 	fprintf(stderr, "usage: flow recv|send|sizes --port P --count N [--to ADDR] [--flows F] [--size BYTES] [--rate PPS]\n"
-			"            [--from-port P] [--seconds S] [--spread]\n");
+			"            [--from-port P] [--seconds S] [--spread] [--window FILE]\n");
 	exit(2);
 }
 
@@ -168,6 +179,7 @@ int main(int argc, char **argv)
 		case 's': o.size = tool_number("--size", optarg, PROBE_HEADER_LEN, PAYLOAD_MAX); break;
 		case 'd': o.seconds = tool_number("--seconds", optarg, 1, UINT32_MAX); break;
 		case 'w': o.spread = true; break;
+		case 'i': o.window = optarg; break;
 		default: usage();
 		}
 	}

@@ -15,6 +15,7 @@
  *   --size BYTES     UDP payload                          --twice      every message is sent again through the next socket
  *   --rekey-ms T     a new handshake per peer every T ms  --expect N   packets that come back per flow
  *   --seconds S      the longest it may take
+ *   --progress FILE  tells a sender's window what has come    --window FILE   waits for the receiver with that file
  *
  * It says "up" when every peer has a session. It ends when all is sent and all that is expected has come (plus a moment for
  * duplicates), with a line of JSON; a gateway that does not answer ends it with status 1.
@@ -36,6 +37,7 @@
 #include "tests/tools/probe.h"
 #include "tests/tools/tool.h"
 #include "tests/tools/wgpeer_core.h"
+#include "tests/tools/window.h"
 
 #define PEERS_MAX     128
 #define SOCKETS_MAX   16 /* per peer */
@@ -49,7 +51,7 @@
 #define COUNT_MAX     UINT64_C(10000000)
 
 struct options {
-	const char *peers;
+	const char *peers, *progress, *window;
 	uint8_t remote[SL_KEY_LEN];
 	bool has_remote, twice;
 	union tool_addr endpoints[ENDPOINTS_MAX];
@@ -68,6 +70,7 @@ struct run {
 	int fds[PEERS_MAX * SOCKETS_MAX];
 	struct pollfd polls[PEERS_MAX * SOCKETS_MAX];
 	struct probe_tally tally;
+	struct window to_us, from_us;
 	uint32_t next_index;
 	uint64_t sent, unopened, keepalive_at;
 };
@@ -217,10 +220,13 @@ static bool traffic(void)
 				until = due < until ? due : until;
 				break;
 			}
+			if (!window_has_room(&run.from_us, run.sent, now))
+				break;
 			until = now;
 			send_data(run.sent);
 		}
 		receive(until);
+		window_report(&run.to_us, run.tally.received);
 		if (start && run.sent == total && probe_tally_complete(&run.tally)) {
 			linger = linger ? linger : tool_now() + LINGER_NS;
 			if (tool_now() > linger)
@@ -321,6 +327,8 @@ static const struct option long_options[] = {
 	{"rekey-ms", required_argument, NULL, 'm'},
 	{"expect", required_argument, NULL, 'x'},
 	{"seconds", required_argument, NULL, 'd'},
+	{"progress", required_argument, NULL, 'g'},
+	{"window", required_argument, NULL, 'i'},
 	{0},
 };
 
@@ -354,6 +362,8 @@ static void parse(struct options *o, int argc, char **argv)
 		case 'm': o->rekey_ns = tool_number("--rekey-ms", optarg, 30, UINT32_MAX) * TOOL_NSEC_PER_MSEC; break;
 		case 'x': o->expect = tool_number("--expect", optarg, 0, COUNT_MAX); break;
 		case 'd': o->seconds = tool_number("--seconds", optarg, 1, UINT32_MAX); break;
+		case 'g': o->progress = optarg; break;
+		case 'i': o->window = optarg; break;
 		default: usage();
 		}
 	}
@@ -378,6 +388,8 @@ int main(int argc, char **argv)
 	if (run.n_peers * run.o.flows > PROBE_FLOWS_MAX)
 		tool_die("more than %d flows", PROBE_FLOWS_MAX);
 	open_sockets();
+	window_create(&run.to_us, run.o.progress);
+	window_open(&run.from_us, run.o.window);
 	probe_tally_init(&run.tally, run.n_peers * run.o.flows, run.o.expect);
 	if (!traffic())
 		tool_die("not every peer got a session");
