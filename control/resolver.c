@@ -28,6 +28,8 @@ struct request {
 	uint64_t found;     /* ns: when it was found last; 0: not yet */
 	uint32_t refresh;   /* seconds, 0: not by itself */
 	unsigned backoff;   /* seconds of the last wait; 0: the last lookup did not fail */
+	const char *told;   /* the failure that was told last, static text; NULL: none since it was found */
+	uint64_t told_at;   /* ns */
 	uint16_t port;
 	bool busy;          /* a thread looks it up, without the lock */
 	bool cancelled;     /* while that went on: the thread frees it */
@@ -61,11 +63,12 @@ struct sl_resolver {
 	unsigned holders;
 };
 
+/* All families: the ports' addresses are none of the kernel's, whose lack of one says nothing (AI_ADDRCONFIG). */
 static int
 system_lookup(void *ctx, const char *host, uint16_t port, struct sl_endpoint *out, unsigned *n)
 {
 	const struct addrinfo hints = {
-		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_protocol = IPPROTO_UDP, .ai_flags = AI_ADDRCONFIG};
+		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_protocol = IPPROTO_UDP};
 	struct addrinfo *list;
 	int err = getaddrinfo(host, NULL, &hints, &list);
 
@@ -153,10 +156,24 @@ drop_answer(struct sl_resolver *r, struct request *req)
 	req->answer = NULL;
 }
 
+/* Whether the log should have what came of a lookup: error NULL for one that found the name. */
+static bool
+is_news(struct request *req, const char *error, uint64_t now)
+{
+	const char *told = req->told;
+
+	if (error && told && strcmp(error, told) == 0 && now - req->told_at < SL_RESOLVER_TELL_AGAIN * SL_NSEC_PER_SEC)
+		return false;
+	req->told = error;
+	req->told_at = now;
+	return error || told;
+}
+
 static void
 post(struct sl_resolver *r, struct request *req, const struct sl_endpoint *endpoints, unsigned n, const char *error)
 {
 	struct answer *a = calloc(1, sizeof(*a));
+	bool untaken = req->answer && req->answer->body.news;
 	const uint64_t one = 1;
 
 	if (!a)
@@ -170,6 +187,8 @@ post(struct sl_resolver *r, struct request *req, const struct sl_endpoint *endpo
 	memcpy(a->body.endpoints, endpoints, n * sizeof(*endpoints));
 	a->body.error = error;
 	a->body.retry_in = n ? 0 : req->backoff;
+	/* one that has not been taken is not told any more */
+	a->body.news = is_news(req, error, now_ns()) || untaken;
 	TAILQ_INSERT_TAIL(&r->answers, a, next);
 	/* a full counter is readable as well */
 	if (write(r->fd, &one, sizeof(one)) < 0)

@@ -21,8 +21,11 @@
 #define SL_RESOLVER_BACKOFF_MIN 1  /* seconds to the first retry, then doubled … */
 #define SL_RESOLVER_BACKOFF_MAX 60 /* … up to this */
 
-#define SL_RESOLVER_THREADS         4
-#define SL_RESOLVER_THREADS_FAILING 2 /* of those, for names whose last lookup failed */
+/* A lookup of a server that does not answer takes some ten seconds, and at a start all names are new. */
+#define SL_RESOLVER_THREADS         16
+#define SL_RESOLVER_THREADS_FAILING 4 /* of those, for names whose last lookup failed */
+
+#define SL_RESOLVER_TELL_AGAIN 3600 /* seconds: how often one that goes on failing is worth a line in the log */
 
 struct sl_resolver;
 
@@ -33,6 +36,8 @@ struct sl_resolver_answer {
 	struct sl_endpoint endpoints[SL_RESOLVER_ADDRESSES]; /* in the system's order of preference (RFC 6724) */
 	const char *error; /* static text where n is 0 */
 	unsigned retry_in;
+	/* a failure that is the first in a row, has another reason, or has gone on for long; the success after one */
+	bool news;
 };
 
 /* Looks one name up: fills at most SL_RESOLVER_ADDRESSES endpoints and *n. 0 or an EAI_* code. On one of the resolver's threads. */
