@@ -60,6 +60,7 @@ struct sl_resolver {
 	void *ctx;
 	int fd;
 	bool stop;
+	unsigned threads, idle; /* those that wait are idle */
 	unsigned holders;
 };
 
@@ -100,13 +101,28 @@ now_ns(void)
 	return (uint64_t)now.tv_sec * SL_NSEC_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
-/* Room for it has been reserved. With the lock held, like all that follow. */
-static void
-schedule(struct sl_resolver *r, struct request *req, uint64_t at)
+static void *thread_main(void *arg);
+
+/* With the lock held, like all that follow. 0 or a positive errno. */
+static int
+start_thread(struct sl_resolver *r)
 {
-	req->due.at = at;
-	sl_due_add(req->backoff ? &r->failing : &r->waiting, &req->due);
-	pthread_cond_signal(&r->wake);
+	sigset_t all, before;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int err;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	/* signals are for control */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(&thread, &attr, thread_main, r);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	r->threads += err == 0;
+	r->holders += err == 0;
+	return err;
 }
 
 /* The first one that this thread may take, due or not. */
@@ -121,27 +137,50 @@ first_request(const struct sl_resolver *r)
 	return (struct request *)due;
 }
 
+/* Sees to it that a thread waits for the next request: one that waits may have seen none yet, or a later one. */
+static void
+call_thread(struct sl_resolver *r)
+{
+	if (r->idle == 0 && r->threads < SL_RESOLVER_THREADS && first_request(r))
+		start_thread(r); /* where that fails, it waits for one of those that are there */
+	pthread_cond_signal(&r->wake);
+}
+
+/* Puts a request, for which room has been reserved, where this thread finds it when it is done, or one that is called. */
+static void
+schedule(struct sl_resolver *r, struct request *req, uint64_t at)
+{
+	req->due.at = at;
+	sl_due_add(req->backoff ? &r->failing : &r->waiting, &req->due);
+}
+
+static void
+wait_until(struct sl_resolver *r, uint64_t at)
+{
+	const struct timespec until = {
+		.tv_sec = (time_t)(at / SL_NSEC_PER_SEC), .tv_nsec = (long)(at % SL_NSEC_PER_SEC)};
+
+	r->idle++;
+	if (at == UINT64_MAX)
+		pthread_cond_wait(&r->wake, &r->lock);
+	else
+		pthread_cond_timedwait(&r->wake, &r->lock, &until);
+	r->idle--;
+}
+
 /* Waits until a request is due and takes it out; NULL when stopped. */
 static struct request *
 next_request(struct sl_resolver *r)
 {
 	while (!r->stop) {
 		struct request *req = first_request(r);
-		struct timespec until;
 
-		if (!req) {
-			pthread_cond_wait(&r->wake, &r->lock);
-			continue;
-		}
-		if (req->due.at <= now_ns()) {
+		if (req && req->due.at <= now_ns()) {
 			sl_due_remove(req->backoff ? &r->failing : &r->waiting, &req->due);
-			/* Another thread waits for the next one from here on: it may have seen none before, or a later one. */
-			pthread_cond_signal(&r->wake);
+			call_thread(r);
 			return req;
 		}
-		until.tv_sec = (time_t)(req->due.at / SL_NSEC_PER_SEC);
-		until.tv_nsec = (long)(req->due.at % SL_NSEC_PER_SEC);
-		pthread_cond_timedwait(&r->wake, &r->lock, &until);
+		wait_until(r, req ? req->due.at : UINT64_MAX);
 	}
 	return NULL;
 }
@@ -281,34 +320,6 @@ thread_main(void *arg)
 	return NULL;
 }
 
-/* As many as can be had; a negative errno where that is none. */
-static int
-start_threads(struct sl_resolver *r)
-{
-	sigset_t all, before;
-	pthread_attr_t attr;
-	pthread_t thread;
-	int err = 0;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	/* signals are for control */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pthread_mutex_lock(&r->lock);
-	r->holders = 1;
-	for (unsigned i = 0; i < SL_RESOLVER_THREADS && err == 0; i++) {
-		err = pthread_create(&thread, &attr, thread_main, r);
-		r->holders += err == 0;
-	}
-	if (r->holders > 1)
-		err = 0;
-	pthread_mutex_unlock(&r->lock);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return -err;
-}
-
 int
 sl_resolver_create(struct sl_resolver **out, sl_resolver_lookup lookup, void *ctx)
 {
@@ -326,11 +337,15 @@ sl_resolver_create(struct sl_resolver **out, sl_resolver_lookup lookup, void *ct
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&r->wake, &attr);
 	pthread_condattr_destroy(&attr);
+	r->holders = 1;
 	r->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	err = r->fd < 0 ? -errno : start_threads(r);
+	/* the first one at once: without any, no name is ever found */
+	pthread_mutex_lock(&r->lock);
+	err = r->fd < 0 ? errno : start_thread(r);
+	pthread_mutex_unlock(&r->lock);
 	if (err) {
 		free_resolver(r);
-		return err;
+		return -err;
 	}
 	*out = r;
 	return 0;
@@ -388,6 +403,7 @@ replace(struct sl_resolver *r, struct request *req)
 	*link_of(r, req->id) = req;
 	r->n_requests++;
 	schedule(r, req, now_ns());
+	call_thread(r);
 	return 0;
 }
 
@@ -434,6 +450,7 @@ sl_resolver_refresh(struct sl_resolver *r, uint64_t id, uint32_t seconds)
 			sl_due_remove(&r->waiting, &req->due);
 			if (seconds)
 				schedule(r, req, req->found + seconds * SL_NSEC_PER_SEC);
+			call_thread(r);
 		}
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -450,6 +467,7 @@ sl_resolver_again(struct sl_resolver *r, uint64_t id)
 	if (req && is_settled(req, now)) {
 		sl_due_remove(&r->waiting, &req->due);
 		schedule(r, req, now);
+		call_thread(r);
 	}
 	pthread_mutex_unlock(&r->lock);
 }

@@ -1,6 +1,6 @@
 /*
- * Endpoint names looked up off the control loop: getaddrinfo on a few threads of
- * their own. Control asks and takes answers; an eventfd tells when there are any.
+ * Endpoint names looked up off the control loop: getaddrinfo on threads of their
+ * own, which are started as they are needed. Control asks and takes answers; an eventfd tells when there are any.
  * A name that does not resolve is tried again with backoff until it does or is
  * cancelled; one that did is looked up again at the interval it was given, and
  * when control asks for it. Names that failed last never hold all the threads,
@@ -22,8 +22,8 @@
 #define SL_RESOLVER_BACKOFF_MAX 60 /* … up to this */
 
 /* A lookup of a server that does not answer takes some ten seconds, and at a start all names are new. */
-#define SL_RESOLVER_THREADS         16
-#define SL_RESOLVER_THREADS_FAILING 4 /* of those, for names whose last lookup failed */
+#define SL_RESOLVER_THREADS         64 /* at most, as many as have had something to do at once */
+#define SL_RESOLVER_THREADS_FAILING 16 /* of those, for names whose last lookup failed */
 
 #define SL_RESOLVER_TELL_AGAIN 3600 /* seconds: how often one that goes on failing is worth a line in the log */
 
