@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <criterion/parameterized.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +10,23 @@
 #include "crypto/wipe.h"
 #include "tests/unit/crypto/aead_cases.h"
 
+enum { SHARES = 4 };
+
+/* The campaign's shares run side by side, each with a seed of its own. */
+ParameterizedTestParameters(aead, random_batches)
+{
+	static unsigned int shares[SHARES];
+
+	for (unsigned int i = 0; i < SHARES; i++)
+		shares[i] = i;
+	return cr_make_param_array(unsigned int, shares, SHARES);
+}
+
 /*
  * Counts of 0..100, lengths of 0..9000, in place and not, misaligned; byte for byte, and not a byte more. SL_AEAD_BATCHES
- * in the environment says how many batches, for a campaign.
+ * in the environment says how many batches over all shares, for a campaign.
  */
-Test(aead, random_batches, .timeout = 24 * 60 * 60)
+ParameterizedTest(const unsigned int *share, aead, random_batches, .timeout = 24 * 60 * 60)
 {
 	const char *campaign = getenv("SL_AEAD_BATCHES");
 	unsigned long batches = campaign != NULL ? strtoul(campaign, NULL, 10) : 16 * (AEAD_MAX_COUNT + 1);
@@ -22,12 +35,13 @@ Test(aead, random_batches, .timeout = 24 * 60 * 60)
 	cr_assert_neq(batches, 0);
 	FOR_EACH_AEAD(aead, subject)
 	{
-		struct seeded seed = {100};
+		struct seeded seed = {100 + ((uint64_t)*share << 32)};
 
-		for (unsigned long round = 0; round < batches / subject.slower + 1; round++) {
+		for (unsigned long round = *share; round < batches / subject.slower + SHARES; round += SHARES) {
 			unsigned int count = (unsigned int)(round * 37 % (AEAD_MAX_COUNT + 1));
+			unsigned long nth = round / SHARES;
 			/* long messages take the most time: fewer of them in a campaign */
-			enum aead_lengths lengths = round % 16 == 0 ? AEAD_ANY : 1 + round % (AEAD_LENGTHS - 1);
+			enum aead_lengths lengths = nth % 16 == 0 ? AEAD_ANY : 1 + nth % (AEAD_LENGTHS - 1);
 
 			aead_make(&seed, count, lengths);
 			aead_check_seal(aead, count);
