@@ -13,8 +13,9 @@
 #define PREFIXES_AT_ONCE 256 /* allowed IPs that go in one step, with peers or before them */
 #define PEERS_AT_ONCE    128
 
-/* Of names that do not resolve: a server that is gone makes many of them at once. */
-static struct sl_log_limit names_limit = SL_LOG_LIMIT(10, SL_NSEC_PER_SEC);
+/* Of names that do not resolve, and of those that do again: a server that goes or comes makes many of them at once. */
+static struct sl_log_limit lost_limit = SL_LOG_LIMIT(10, SL_NSEC_PER_SEC);
+static struct sl_log_limit found_limit = SL_LOG_LIMIT(10, SL_NSEC_PER_SEC);
 
 struct sl_gateway_if *
 sl_gateway_peer_if(const struct sl_proto_peer *peer)
@@ -212,13 +213,13 @@ take_answer(struct sl_gateway *gw, const struct sl_resolver_answer *answer)
 		return;
 	if (answer->n == 0) {
 		if (answer->news)
-			sl_log_limited(&names_limit, gw->now, SL_LOG_WARNING,
+			sl_log_limited(&lost_limit, gw->now, SL_LOG_WARNING,
 				"peer %s: endpoint %s is not found: %s; it is looked up again until it is", peer->name ? peer->name : "?",
 				answer->host, answer->error);
 		return;
 	}
 	if (answer->news)
-		sl_log_limited(&names_limit, gw->now, SL_LOG_INFO, "peer %s: endpoint %s is found again",
+		sl_log_limited(&found_limit, gw->now, SL_LOG_INFO, "peer %s: endpoint %s is found again",
 			peer->name ? peer->name : "?", answer->host);
 	if (keeps_endpoint(gw, peer, answer))
 		return;

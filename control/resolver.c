@@ -31,6 +31,7 @@ struct request {
 	const char *told;   /* the failure that was told last, static text; NULL: none since it was found */
 	uint64_t told_at;   /* ns */
 	uint16_t port;
+	bool slow;          /* the last lookup took long */
 	bool busy;          /* a thread looks it up, without the lock */
 	bool cancelled;     /* while that went on: the thread frees it */
 	char host[];
@@ -53,8 +54,8 @@ struct sl_resolver {
 	struct request *buckets[BUCKETS];
 	uint32_t n_requests;
 	struct sl_due_queue waiting;
-	struct sl_due_queue failing; /* what failed last, and is likely to hold a thread for long again */
-	unsigned failing_busy;       /* threads that look up one of those */
+	struct sl_due_queue slow; /* what has held a thread for long, and is likely to do so again */
+	unsigned slow_busy;       /* threads that look up one of those */
 	struct answers answers;      /* at most one per request */
 	sl_resolver_lookup lookup;
 	void *ctx;
@@ -101,6 +102,12 @@ now_ns(void)
 	return (uint64_t)now.tv_sec * SL_NSEC_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
+static struct sl_due_queue *
+queue_of(struct sl_resolver *r, const struct request *req)
+{
+	return req->slow ? &r->slow : &r->waiting;
+}
+
 static void *thread_main(void *arg);
 
 /* With the lock held, like all that follow. 0 or a positive errno. */
@@ -130,10 +137,10 @@ static struct request *
 first_request(const struct sl_resolver *r)
 {
 	struct sl_due *due = sl_due_first(&r->waiting);
-	struct sl_due *failing = sl_due_first(&r->failing);
+	struct sl_due *slow = sl_due_first(&r->slow);
 
-	if (failing && r->failing_busy < SL_RESOLVER_THREADS_FAILING && (!due || failing->at < due->at))
-		due = failing;
+	if (slow && r->slow_busy < SL_RESOLVER_THREADS_SLOW && (!due || slow->at < due->at))
+		due = slow;
 	return (struct request *)due;
 }
 
@@ -151,7 +158,7 @@ static void
 schedule(struct sl_resolver *r, struct request *req, uint64_t at)
 {
 	req->due.at = at;
-	sl_due_add(req->backoff ? &r->failing : &r->waiting, &req->due);
+	sl_due_add(queue_of(r, req), &req->due);
 }
 
 static void
@@ -176,7 +183,7 @@ next_request(struct sl_resolver *r)
 		struct request *req = first_request(r);
 
 		if (req && req->due.at <= now_ns()) {
-			sl_due_remove(req->backoff ? &r->failing : &r->waiting, &req->due);
+			sl_due_remove(queue_of(r, req), &req->due);
 			call_thread(r);
 			return req;
 		}
@@ -258,16 +265,18 @@ static void
 serve(struct sl_resolver *r, struct request *req)
 {
 	struct sl_endpoint endpoints[SL_RESOLVER_ADDRESSES];
-	bool failing = req->backoff != 0;
+	uint64_t began = now_ns();
+	bool slow = req->slow;
 	unsigned n = 0;
 	int err;
 
 	req->busy = true;
-	r->failing_busy += failing;
+	r->slow_busy += slow;
 	pthread_mutex_unlock(&r->lock);
 	err = r->lookup(r->ctx, req->host, req->port, endpoints, &n);
 	pthread_mutex_lock(&r->lock);
-	r->failing_busy -= failing;
+	r->slow_busy -= slow;
+	req->slow = now_ns() - began >= SL_RESOLVER_SLOW * SL_NSEC_PER_SEC;
 	req->busy = false;
 	if (req->cancelled)
 		free(req);
@@ -288,7 +297,7 @@ free_resolver(struct sl_resolver *r)
 		}
 	}
 	sl_due_free(&r->waiting);
-	sl_due_free(&r->failing);
+	sl_due_free(&r->slow);
 	if (r->fd >= 0)
 		close(r->fd);
 	pthread_cond_destroy(&r->wake);
@@ -389,7 +398,7 @@ forget(struct sl_resolver *r, uint64_t id)
 		req->cancelled = true;
 		return;
 	}
-	sl_due_remove(req->backoff ? &r->failing : &r->waiting, &req->due);
+	sl_due_remove(queue_of(r, req), &req->due);
 	free(req);
 }
 
@@ -397,7 +406,7 @@ forget(struct sl_resolver *r, uint64_t id)
 static int
 replace(struct sl_resolver *r, struct request *req)
 {
-	if (sl_due_reserve(&r->waiting, r->n_requests + 1) != 0 || sl_due_reserve(&r->failing, r->n_requests + 1) != 0)
+	if (sl_due_reserve(&r->waiting, r->n_requests + 1) != 0 || sl_due_reserve(&r->slow, r->n_requests + 1) != 0)
 		return -ENOMEM;
 	forget(r, req->id);
 	*link_of(r, req->id) = req;
@@ -447,7 +456,7 @@ sl_resolver_refresh(struct sl_resolver *r, uint64_t id, uint32_t seconds)
 	if (req) {
 		req->refresh = seconds;
 		if (is_settled(req, now_ns())) {
-			sl_due_remove(&r->waiting, &req->due);
+			sl_due_remove(queue_of(r, req), &req->due);
 			if (seconds)
 				schedule(r, req, req->found + seconds * SL_NSEC_PER_SEC);
 			call_thread(r);
@@ -465,7 +474,7 @@ sl_resolver_again(struct sl_resolver *r, uint64_t id)
 	pthread_mutex_lock(&r->lock);
 	req = *link_of(r, id);
 	if (req && is_settled(req, now)) {
-		sl_due_remove(&r->waiting, &req->due);
+		sl_due_remove(queue_of(r, req), &req->due);
 		schedule(r, req, now);
 		call_thread(r);
 	}

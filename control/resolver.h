@@ -3,8 +3,8 @@
  * own, which are started as they are needed. Control asks and takes answers; an eventfd tells when there are any.
  * A name that does not resolve is tried again with backoff until it does or is
  * cancelled; one that did is looked up again at the interval it was given, and
- * when control asks for it. Names that failed last never hold all the threads,
- * so that those of a server that does not answer delay no others. All functions
+ * when control asks for it. Names whose last lookup took long never hold all the
+ * threads, so that those of a server that does not answer delay no others. All functions
  * are control's, and none of them blocks on the network; sl_resolver_destroy does
  * not wait for a lookup that hangs. Requests and answers are copied; there is at
  * most one of each per id.
@@ -23,7 +23,8 @@
 
 /* A lookup of a server that does not answer takes some ten seconds, and at a start all names are new. */
 #define SL_RESOLVER_THREADS         64 /* at most, as many as have had something to do at once */
-#define SL_RESOLVER_THREADS_FAILING 16 /* of those, for names whose last lookup failed */
+#define SL_RESOLVER_THREADS_SLOW    16 /* of those, for names whose last lookup took long */
+#define SL_RESOLVER_SLOW            1  /* seconds that are long */
 
 #define SL_RESOLVER_TELL_AGAIN 3600 /* seconds: how often one that goes on failing is worth a line in the log */
 
