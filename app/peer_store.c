@@ -214,7 +214,7 @@ sl_peer_store_apply(const struct sl_peer_store *s)
 
 	if (!s->running)
 		return true;
-	answer = sl_client_order(s->command, s->config->name, "reload keep-runtime", &len, &failed);
+	answer = sl_client_order(s->command, s->config->name, "reload keep-runtime peer", &len, &failed);
 	if (answer == NULL)
 		return false;
 	if (failed)

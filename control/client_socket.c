@@ -315,6 +315,8 @@ give_order(struct sl_api_conn *c, char *line)
 			order.json = true;
 		else if (strcmp(word, "keep-runtime") == 0)
 			order.keep_runtime = true;
+		else if (strcmp(word, "peer") == 0)
+			order.actor.via = "peer"; /* it is for `sluice peer` */
 		else
 			return false;
 	}
