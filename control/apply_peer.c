@@ -25,8 +25,8 @@ set_fields(struct sl_gateway *gw, struct sl_proto_peer *peer, const struct sl_co
 		rc = sl_proto_peer_set_name(peer, config->name);
 	if (changed & SL_CHANGE_PRESHARED_KEY)
 		sl_proto_peer_set_psk(peer, config->preshared_key);
-	if (changed & SL_CHANGE_ENDPOINT_REFRESH)
-		sl_gateway_peer_set_endpoint_refresh(peer, config->endpoint_refresh);
+	if (rc == 0 && changed & SL_CHANGE_ENDPOINT_REFRESH)
+		rc = sl_gateway_peer_set_endpoint_refresh(peer, config->endpoint_refresh);
 	if (rc == 0 && changed & SL_CHANGE_ENDPOINT)
 		rc = set_endpoint(peer, &config->endpoint);
 	if (rc == 0 && changed & SL_CHANGE_EXPIRES)
@@ -74,8 +74,9 @@ sl_apply_peer_add(struct sl_gateway *gw, const struct sl_step *s, uint32_t *prog
 	if (rc == -ELOOP)
 		return 0; /* the check has warned */
 	if (rc == -EEXIST) { /* made with `wg` before the file named it, or by the call before */
-		sl_gateway_peer(peer)->source = SL_SOURCE_FILE;
-		rc = sl_proto_peer_set_name(peer, config->name);
+		rc = sl_gateway_peer_set_source(peer, SL_SOURCE_FILE);
+		if (rc == 0)
+			rc = sl_proto_peer_set_name(peer, config->name);
 	}
 	if (rc == 0 && *progress == 0)
 		rc = set_fields(gw, peer, config,

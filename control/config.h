@@ -109,14 +109,14 @@ struct sl_config_peer {
 	uint32_t n_allowed_ips;
 	uint16_t persistent_keepalive; /* seconds, 0: off */
 	bool has_preshared_key;
+	bool disabled; /* checked and kept, but not in the running gateway */
 	uint8_t public_key[SL_KEY_LEN];
 	uint8_t preshared_key[SL_KEY_LEN]; /* zeros without */
 	const char *preshared_key_source;  /* the line that names where it is, such as "preshared-key-file: /x"; NULL: text */
-	bool disabled;                     /* checked and kept, but not in the running gateway */
-	uint32_t endpoint_refresh;         /* seconds between lookups of the endpoint's name; 0: only when it went stale */
 	int64_t expires;                   /* Unix seconds from which on it is as if disabled; 0: never */
 	const char *private_key_file;      /* the peer's own key, which `export` alone reads; NULL: not kept here */
 	struct sl_config_endpoint endpoint;
+	uint32_t endpoint_refresh; /* seconds between lookups of the endpoint's name; 0: only when it went stale */
 	struct sl_place place;
 };
 

@@ -74,6 +74,7 @@ struct sl_loader {
 
 	const char **files;
 	uint32_t n_files, files_capacity;
+	const char *folder;            /* of the file that was begun last: included ones have it from each other */
 	struct sl_config_map included; /* device and inode of every file → its index */
 
 	struct sl_config_port *ports;

@@ -34,14 +34,21 @@ void *sl_config_alloc(size_t n, size_t size)
 	return p;
 }
 
-void *sl_arena_alloc(struct sl_arena *arena, size_t size)
+static size_t align_up(size_t n, size_t align)
+{
+	return (n + align - 1) & ~(align - 1);
+}
+
+/* align: a power of two, at most ALIGNMENT, to which a chunk's size is rounded: so `used` never passes it. */
+static void *take(struct sl_arena *arena, size_t size, size_t align)
 {
 	struct sl_arena_chunk *chunk = arena->chunks;
 	void *p;
 
-	size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+	if (chunk)
+		chunk->used = align_up(chunk->used, align);
 	if (!chunk || chunk->size - chunk->used < size) {
-		size_t len = size > CHUNK_LEN ? size : CHUNK_LEN;
+		size_t len = align_up(size > CHUNK_LEN ? size : CHUNK_LEN, ALIGNMENT);
 
 		chunk = sl_config_alloc(1, sizeof(*chunk) + len);
 		chunk->size = len;
@@ -53,23 +60,38 @@ void *sl_arena_alloc(struct sl_arena *arena, size_t size)
 	return p;
 }
 
+void *sl_arena_alloc(struct sl_arena *arena, size_t size)
+{
+	return take(arena, size, ALIGNMENT);
+}
+
 char *sl_arena_text(struct sl_arena *arena, const char *text, size_t len)
 {
-	char *copy = sl_arena_alloc(arena, len + 1);
+	char *copy = take(arena, len + 1, 1);
 
 	memcpy(copy, text, len);
 	return copy;
 }
 
-void *sl_arena_copy(struct sl_arena *arena, const void *data, size_t size)
+static void *copy_to(struct sl_arena *arena, const void *data, size_t size, size_t align)
 {
 	void *copy;
 
 	if (size == 0)
 		return NULL;
-	copy = sl_arena_alloc(arena, size);
+	copy = take(arena, size, align);
 	memcpy(copy, data, size);
 	return copy;
+}
+
+void *sl_arena_copy(struct sl_arena *arena, const void *data, size_t size)
+{
+	return copy_to(arena, data, size, ALIGNMENT);
+}
+
+struct sl_prefix *sl_arena_prefixes(struct sl_arena *arena, const struct sl_prefix *prefixes, size_t n)
+{
+	return copy_to(arena, prefixes, n * sizeof(*prefixes), _Alignof(struct sl_prefix));
 }
 
 void sl_arena_free(struct sl_arena *arena)

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dataplane/addr.h"
+
 struct sl_arena_chunk;
 
 struct sl_arena {
@@ -22,6 +24,8 @@ void *sl_arena_alloc(struct sl_arena *arena, size_t size);
 char *sl_arena_text(struct sl_arena *arena, const char *text, size_t len);
 /* A copy of size bytes; NULL for none. */
 void *sl_arena_copy(struct sl_arena *arena, const void *data, size_t size);
+/* A copy of n prefixes, without a gap; NULL for none. */
+struct sl_prefix *sl_arena_prefixes(struct sl_arena *arena, const struct sl_prefix *prefixes, size_t n);
 void sl_arena_free(struct sl_arena *arena);
 
 /* calloc that does not fail. */

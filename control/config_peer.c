@@ -192,7 +192,7 @@ static void read_peer(struct sl_loader *ld, const struct sl_node *node, const ch
 	sl_load_mapping(ld, node, name, peer_keys, sizeof(peer_keys) / sizeof(peer_keys[0]), seen, &p);
 	if (!ld->source->yaml.failed)
 		check_peer(ld, node, &p, seen);
-	p.config.allowed_ips = sl_arena_copy(&ld->arena, ld->prefixes, p.n_prefixes * sizeof(*ld->prefixes));
+	p.config.allowed_ips = sl_arena_prefixes(&ld->arena, ld->prefixes, p.n_prefixes);
 	p.config.n_allowed_ips = p.n_prefixes;
 	ld->peers = sl_array_grow(ld->peers, ld->n_peers, &ld->peers_room, sizeof(*ld->peers));
 	ld->peers[ld->n_peers++] = p.config;

@@ -18,8 +18,11 @@ static const size_t file_max = 1024UL * 1024 * 1024;
 static const char *folder_of(struct sl_loader *ld, const char *path)
 {
 	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) + 1 : 0;
 
-	return sl_arena_text(&ld->arena, path, slash ? (size_t)(slash - path) + 1 : 0);
+	if (!ld->folder || strlen(ld->folder) != len || memcmp(ld->folder, path, len) != 0)
+		ld->folder = sl_arena_text(&ld->arena, path, len);
+	return ld->folder;
 }
 
 const char *sl_source_path(struct sl_loader *ld, const char *path)

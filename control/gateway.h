@@ -40,9 +40,11 @@ enum sl_peer_source {
 	SL_SOURCE_SOCKET, /* the `wg` tool */
 };
 
-/* What the gateway keeps of a peer beside struct sl_proto_peer, whose owner it is. */
+/*
+ * What the gateway keeps of a peer beside struct sl_proto_peer, whose owner it is. Most peers of a file have none of it, and then there is
+ * no such object.
+ */
 struct sl_gateway_peer {
-	struct sl_proto_peer *proto;
 	enum sl_peer_source source;
 	char *endpoint_host; /* NULL: a literal endpoint or none */
 	uint16_t endpoint_port;
@@ -160,11 +162,10 @@ int sl_gateway_if_set_mtu(struct sl_gateway_if *gi, uint16_t mtu);
 
 /* --- peers (control/gateway_peer.c) --- */
 
-static inline struct sl_gateway_peer *
-sl_gateway_peer(const struct sl_proto_peer *peer)
-{
-	return peer->owner;
-}
+/* Never NULL; all zero where nothing is kept. */
+const struct sl_gateway_peer *sl_gateway_peer(const struct sl_proto_peer *peer);
+/* 0 or -ENOMEM. */
+int sl_gateway_peer_set_source(struct sl_proto_peer *peer, enum sl_peer_source source);
 
 struct sl_proto_peer *sl_gateway_peer_find(struct sl_gateway_if *gi, const uint8_t public_key[SL_KEY_LEN]);
 /* 0; -EEXIST with *out the peer there is; -ELOOP: our own key, ignored; -ENOSPC; -ENOMEM. name may be NULL. */
@@ -187,8 +188,11 @@ bool sl_gateway_peers_remove(
 void sl_gateway_peer_set_endpoint(struct sl_proto_peer *peer, const struct sl_endpoint *endpoint);
 /* An endpoint by name: looked up off the loop, again until it succeeds. 0 or -ENOMEM or -EINVAL. */
 int sl_gateway_peer_set_endpoint_name(struct sl_proto_peer *peer, const char *host, uint16_t port);
-/* How often a name is looked up again, in seconds; 0: only when handshakes go unanswered. For the name there is and those to come. */
-void sl_gateway_peer_set_endpoint_refresh(struct sl_proto_peer *peer, uint32_t seconds);
+/*
+ * How often a name is looked up again, in seconds; 0: only when handshakes go unanswered. For the name there is and those to come. 0
+ * or -ENOMEM.
+ */
+int sl_gateway_peer_set_endpoint_refresh(struct sl_proto_peer *peer, uint32_t seconds);
 /* An initiation got no answer in time: the name may have another address by now (sl_proto_ops.unanswered). */
 void sl_gateway_peer_unanswered(struct sl_proto_peer *peer);
 /*

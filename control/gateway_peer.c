@@ -29,23 +29,48 @@ sl_gateway_peer_find(struct sl_gateway_if *gi, const uint8_t public_key[SL_KEY_L
 	return sl_proto_peer_find(gi->proto, public_key);
 }
 
+const struct sl_gateway_peer *
+sl_gateway_peer(const struct sl_proto_peer *peer)
+{
+	static const struct sl_gateway_peer nothing;
+
+	return peer->owner ? peer->owner : &nothing;
+}
+
+/* The same to be written to; NULL without memory. */
+static struct sl_gateway_peer *
+get_mine(struct sl_proto_peer *peer)
+{
+	if (peer->owner == NULL)
+		peer->owner = calloc(1, sizeof(struct sl_gateway_peer));
+	return peer->owner;
+}
+
+int
+sl_gateway_peer_set_source(struct sl_proto_peer *peer, enum sl_peer_source source)
+{
+	struct sl_gateway_peer *mine;
+
+	if (sl_gateway_peer(peer)->source == source)
+		return 0;
+	mine = get_mine(peer);
+	if (mine == NULL)
+		return -ENOMEM;
+	mine->source = source;
+	return 0;
+}
+
 int
 sl_gateway_peer_add(struct sl_gateway_if *gi, const uint8_t public_key[SL_KEY_LEN], const char *name,
 	enum sl_peer_source source, struct sl_proto_peer **out)
 {
-	struct sl_gateway_peer *mine = calloc(1, sizeof(*mine));
-	int rc;
+	int rc = sl_proto_peer_add(gi->proto, public_key, NULL, gi->gateway->now, out);
 
-	if (mine == NULL)
-		return -ENOMEM;
-	rc = sl_proto_peer_add(gi->proto, public_key, mine, gi->gateway->now, out);
-	if (rc != 0) {
-		free(mine);
+	if (rc != 0)
 		return rc;
-	}
-	mine->proto = *out;
-	mine->source = source;
-	rc = sl_proto_peer_set_name(*out, name);
+	rc = sl_gateway_peer_set_source(*out, source);
+	if (rc == 0)
+		rc = sl_proto_peer_set_name(*out, name);
 	if (rc != 0)
 		sl_gateway_peer_remove(*out);
 	return rc;
@@ -55,9 +80,9 @@ sl_gateway_peer_add(struct sl_gateway_if *gi, const uint8_t public_key[SL_KEY_LE
 static void
 forget_name(struct sl_proto_peer *peer)
 {
-	struct sl_gateway_peer *mine = sl_gateway_peer(peer);
+	struct sl_gateway_peer *mine = peer->owner;
 
-	if (mine->endpoint_host == NULL)
+	if (mine == NULL || mine->endpoint_host == NULL)
 		return;
 	sl_resolver_cancel(sl_gateway_peer_if(peer)->gateway->resolver, peer->slot);
 	free(mine->endpoint_host);
@@ -76,7 +101,7 @@ sl_gateway_peer_strip(struct sl_proto_peer *peer, uint32_t budget)
 void
 sl_gateway_peer_remove(struct sl_proto_peer *peer)
 {
-	struct sl_gateway_peer *mine = sl_gateway_peer(peer);
+	struct sl_gateway_peer *mine = peer->owner;
 
 	sl_allowed_ips_remove_all(sl_gateway_peer_if(peer)->gateway->allowed, peer->slot);
 	forget_name(peer);
@@ -117,8 +142,8 @@ sl_gateway_peer_set_endpoint(struct sl_proto_peer *peer, const struct sl_endpoin
 int
 sl_gateway_peer_set_endpoint_name(struct sl_proto_peer *peer, const char *host, uint16_t port)
 {
-	struct sl_gateway_peer *mine = sl_gateway_peer(peer);
-	char *copy = strdup(host);
+	struct sl_gateway_peer *mine = get_mine(peer);
+	char *copy = mine ? strdup(host) : NULL;
 	int rc;
 
 	if (copy == NULL)
@@ -137,14 +162,20 @@ sl_gateway_peer_set_endpoint_name(struct sl_proto_peer *peer, const char *host, 
 	return 0;
 }
 
-void
+int
 sl_gateway_peer_set_endpoint_refresh(struct sl_proto_peer *peer, uint32_t seconds)
 {
-	struct sl_gateway_peer *mine = sl_gateway_peer(peer);
+	struct sl_gateway_peer *mine;
 
+	if (sl_gateway_peer(peer)->endpoint_refresh == seconds)
+		return 0;
+	mine = get_mine(peer);
+	if (mine == NULL)
+		return -ENOMEM;
 	mine->endpoint_refresh = seconds;
 	if (mine->endpoint_host)
 		sl_resolver_refresh(sl_gateway_peer_if(peer)->gateway->resolver, peer->slot, seconds);
+	return 0;
 }
 
 /* Workers' stamps may be a little ahead of this turn's time. */
@@ -159,10 +190,10 @@ void
 sl_gateway_peer_unanswered(struct sl_proto_peer *peer)
 {
 	struct sl_gateway *gw = sl_gateway_peer_if(peer)->gateway;
-	struct sl_gateway_peer *mine = sl_gateway_peer(peer);
+	struct sl_gateway_peer *mine = peer->owner;
 	struct sl_proto_peer_info info;
 
-	if (mine->endpoint_host == NULL)
+	if (mine == NULL || mine->endpoint_host == NULL)
 		return;
 	sl_proto_peer_info(peer, gw->now, &info);
 	if (heard_within(&info, SL_NEW_HANDSHAKE_TIME_NS, gw->now))
@@ -229,7 +260,7 @@ take_answer(struct sl_gateway *gw, const struct sl_resolver_answer *answer)
 		best = 0;
 	sl_log_info("peer %s: endpoint %s is %s", peer->name ? peer->name : "?", answer->host,
 		sl_endpoint_format(&answer->endpoints[best], text));
-	sl_gateway_peer(peer)->endpoint_found = true;
+	((struct sl_gateway_peer *)peer->owner)->endpoint_found = true;
 	sl_proto_peer_set_endpoint(peer, &answer->endpoints[best], gw->now);
 }
 
@@ -249,9 +280,14 @@ sl_gateway_take_names(struct sl_gateway *gw)
 int
 sl_gateway_peer_set_expires(struct sl_proto_peer *peer, int64_t expires)
 {
-	struct sl_gateway_peer *mine = sl_gateway_peer(peer);
+	struct sl_gateway_peer *mine;
 
-	if (expires && expires != mine->expires) {
+	if (expires == sl_gateway_peer(peer)->expires)
+		return 0;
+	mine = get_mine(peer);
+	if (mine == NULL)
+		return -ENOMEM;
+	if (expires) {
 		int rc = sl_expiry_add(&sl_gateway_peer_if(peer)->gateway->expiry, expires, peer->slot);
 
 		if (rc != 0)

@@ -153,8 +153,8 @@ sl_show_peer(struct sl_gateway *gw, const struct sl_proto_peer *peer)
 	json_object_set_new(o, "session", json_boolean(info.session));
 	set_int(o, "session-age", info.session_age);
 	json_object_set_new(o, "handshaking", json_boolean(info.handshaking));
-	if (peer->failures.last)
-		json_object_set_new(o, "handshake-failure", failures(&peer->failures, gw->now));
+	if (peer->failures)
+		json_object_set_new(o, "handshake-failure", failures(peer->failures, gw->now));
 	return o;
 }
 

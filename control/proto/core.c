@@ -5,21 +5,12 @@
 #include "crypto/wipe.h"
 #include "dataplane/lazy.h"
 
-static uint32_t
-power_of_two_from(uint32_t n)
-{
-	uint32_t p = 1;
-
-	while (p < n && p < UINT32_C(1) << 31)
-		p <<= 1;
-	return p;
-}
-
 int
 sl_proto_create(struct sl_proto **out, const struct sl_proto_config *cfg)
 {
 	struct sl_proto *core = calloc(1, sizeof(*core));
 	uint32_t capacity = cfg->peers->capacity;
+	uint64_t seed;
 
 	if (!core)
 		return -ENOMEM;
@@ -31,14 +22,12 @@ sl_proto_create(struct sl_proto **out, const struct sl_proto_config *cfg)
 	core->rng = cfg->rng;
 	core->line = cfg->line;
 	core->simd = cfg->simd == SL_SIMD_AUTO ? sl_simd_best() : cfg->simd;
-	core->hash_mask = power_of_two_from(capacity) - 1;
 	core->failure_limit = (struct sl_failure_limit){.tokens = SL_FAILURE_BURST * SL_NSEC_PER_SEC, .at = cfg->now};
-	sl_rng_bytes(&core->rng, &core->hash_seed, sizeof(core->hash_seed));
+	sl_rng_bytes(&core->rng, &seed, sizeof(seed));
 	sl_wheel_init(&core->wheel, cfg->now);
 	core->by_slot = sl_lazy_alloc(capacity * sizeof(*core->by_slot));
-	core->hash = sl_lazy_alloc(((size_t)core->hash_mask + 1) * sizeof(*core->hash));
 	core->next_free = sl_lazy_alloc(capacity * sizeof(*core->next_free));
-	if (!core->by_slot || !core->hash || !core->next_free) {
+	if (!core->by_slot || !core->next_free || sl_peer_hash_init(&core->by_key, capacity, seed) != 0) {
 		sl_proto_destroy(core);
 		return -ENOMEM;
 	}
@@ -61,7 +50,7 @@ sl_proto_destroy(struct sl_proto *core)
 		free(peer);
 	}
 	sl_lazy_free(core->next_free, capacity * sizeof(*core->next_free));
-	sl_lazy_free(core->hash, ((size_t)core->hash_mask + 1) * sizeof(*core->hash));
+	sl_peer_hash_fini(&core->by_key);
 	sl_lazy_free(core->by_slot, capacity * sizeof(*core->by_slot));
 	sl_wipe(core, sizeof(*core));
 	free(core);

@@ -1,6 +1,7 @@
 #include "control/proto/failures.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "control/proto/internal.h"
 #include "crypto/base64.h"
@@ -74,16 +75,37 @@ format_line(char line[SL_FAILURE_LINE_LEN], const struct sl_proto_if *ifp, const
 		*from ? " from " : "", from, sl_failure_hint(cause));
 }
 
+/* Where it is counted: of a peer that has none yet, made now; without memory it is the interface's counters that tell alone. */
+static struct sl_failure_counts *
+counts_of(struct sl_proto_if *ifp, struct sl_proto_peer *peer)
+{
+	if (!peer)
+		return &ifp->strangers;
+	if (!peer->failures)
+		peer->failures = calloc(1, sizeof(*peer->failures));
+	return peer->failures;
+}
+
+const struct sl_failure_counts *
+sl_proto_peer_failures(const struct sl_proto_peer *peer)
+{
+	static const struct sl_failure_counts none;
+
+	return peer->failures ? peer->failures : &none;
+}
+
 void
 sl_failure_note(struct sl_proto_if *ifp, struct sl_proto_peer *peer, enum sl_failure cause,
 	const struct sl_endpoint *src, const uint8_t *key, uint64_t now)
 {
-	struct sl_failure_counts *counts = peer ? &peer->failures : &ifp->strangers;
+	struct sl_failure_counts *counts = counts_of(ifp, peer);
 	struct sl_proto *core = ifp->core;
 	char line[SL_FAILURE_LINE_LEN];
 	struct sl_failure_report report = {.ifp = ifp, .peer = peer, .cause = cause, .line = line};
 
 	ifp->counters.failures[cause]++;
+	if (!counts)
+		return;
 	if (counts->count[cause] < UINT16_MAX)
 		counts->count[cause]++;
 	counts->last_cause = (uint8_t)cause;

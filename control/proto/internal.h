@@ -6,6 +6,7 @@
 
 #include "control/proto/limiter.h"
 #include "control/proto/load.h"
+#include "control/proto/peer_hash.h"
 #include "control/proto/proto.h"
 #include "control/proto/wheel.h"
 
@@ -42,11 +43,8 @@ struct sl_proto {
 	struct sl_proto_if *ifs;           /* all, linked by `next` */
 	uint32_t passes;                   /* interfaces with work left for their peers */
 	struct sl_proto_peer *lingering;   /* removed, but packets still wait for them; linked by list_next */
-	/* Peers by slot and by key. Address space; touched as far as it is used. */
-	struct sl_proto_peer **by_slot;
-	struct sl_proto_peer **hash;
-	uint32_t hash_mask;
-	uint64_t hash_seed;
+	struct sl_peer_hash by_key;
+	struct sl_proto_peer **by_slot;    /* address space; touched as far as it is used, like the next */
 	uint32_t *next_free;               /* slots that rest, first in first out: slot + 1 */
 	uint32_t free_first, free_last;
 	uint32_t slots_free;               /* resting */

@@ -51,7 +51,7 @@ struct sl_proto_peer {
 	uint8_t psk[SL_KEY_LEN];      /* zeros: none */
 	struct sl_endpoint configured_endpoint; /* as last set; where it is now is in the dataplane's record */
 	struct timespec latest_handshake;       /* wall time; 0: never */
-	struct sl_failure_counts failures;
+	struct sl_failure_counts *failures;     /* NULL: none yet, see sl_proto_peer_failures */
 
 	/* --- the protocol core's own --- */
 	uint8_t unconfirmed;          /* responses in a row whose session was never used */
@@ -75,13 +75,17 @@ struct sl_proto_peer {
 	struct sl_proto_stamp owed;   /* passive keepalive (31) */
 	uint64_t again_armed;         /* a second passive keepalive was armed then; 0: not */
 	uint64_t seen;                /* the newest stamp at the last sweep */
-	struct sl_wheel_node timer;
-	struct sl_proto_peer *hash_next;
+	union {
+		struct {
+			struct sl_wheel_node timer;
+			struct sl_proto_peer *hash_next;
+		};
+		struct sl_reclaim_node reclaim; /* once it is removed */
+	};
 	struct sl_proto_peer *list_prev, *list_next; /* of the interface, oldest first */
-	struct sl_reclaim_node reclaim;
 };
 
-static_assert(sizeof(struct sl_proto_peer) <= 512, "a million idle peers");
+static_assert(sizeof(struct sl_proto_peer) <= 408, "a million idle peers: with malloc's own, 416 bytes each");
 
 /*
  * Adds a peer. 0; -EEXIST with *out the peer that has the key; -ELOOP: it is the interface's own key, which is
@@ -108,6 +112,9 @@ void sl_proto_peer_set_psk(struct sl_proto_peer *peer, const uint8_t psk[SL_KEY_
 void sl_proto_peer_set_keepalive(struct sl_proto_peer *peer, uint16_t seconds, uint64_t now);
 /* ip.family SL_AF_NONE: none. Nothing is sent because of it, save a persistent keepalive that waited for it. */
 void sl_proto_peer_set_endpoint(struct sl_proto_peer *peer, const struct sl_endpoint *endpoint, uint64_t now);
+
+/* Why handshakes with the peer have failed so far; all zero: they have not. */
+const struct sl_failure_counts *sl_proto_peer_failures(const struct sl_proto_peer *peer);
 
 /* What `wg show` tells of a peer beside its fields above. */
 struct sl_proto_peer_info {

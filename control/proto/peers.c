@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "control/proto/internal.h"
-#include "crypto/bytes.h"
 #include "crypto/wipe.h"
 #include "crypto/x25519_batch.h"
 
@@ -40,40 +39,10 @@ put_slot(struct sl_proto *core, uint32_t slot)
 	core->slots_free++;
 }
 
-/* --- hash by interface and public key --- */
-
-static struct sl_proto_peer **
-bucket_of(const struct sl_proto_if *ifp, const uint8_t public_key[SL_KEY_LEN])
-{
-	static const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15); /* 2^64 / golden ratio */
-	struct sl_proto *core = ifp->core;
-	uint64_t h = core->hash_seed + ifp->l3_if;
-
-	for (unsigned i = 0; i < SL_KEY_LEN; i += sizeof(h)) {
-		h = (h ^ sl_load_le64(public_key + i)) * odd;
-		h ^= h >> 32;
-	}
-	return &core->hash[h & core->hash_mask];
-}
-
 struct sl_proto_peer *
 sl_proto_peer_find(struct sl_proto_if *ifp, const uint8_t public_key[SL_KEY_LEN])
 {
-	struct sl_proto_peer *peer = *bucket_of(ifp, public_key);
-
-	while (peer && (peer->ifp != ifp || memcmp(peer->public_key, public_key, SL_KEY_LEN) != 0))
-		peer = peer->hash_next;
-	return peer;
-}
-
-static void
-unhash(struct sl_proto_peer *peer)
-{
-	struct sl_proto_peer **link = bucket_of(peer->ifp, peer->public_key);
-
-	while (*link != peer)
-		link = &(*link)->hash_next;
-	*link = peer->hash_next;
+	return sl_peer_hash_find(&ifp->core->by_key, ifp, public_key);
 }
 
 /* --- the interface's list --- */
@@ -137,7 +106,6 @@ sl_proto_peer_add(struct sl_proto_if *ifp, const uint8_t public_key[SL_KEY_LEN],
 	struct sl_proto_peer **out)
 {
 	struct sl_proto *core = ifp->core;
-	struct sl_proto_peer **bucket = bucket_of(ifp, public_key);
 	struct sl_proto_peer *peer = sl_proto_peer_find(ifp, public_key);
 
 	if (peer) {
@@ -163,8 +131,7 @@ sl_proto_peer_add(struct sl_proto_if *ifp, const uint8_t public_key[SL_KEY_LEN],
 	memcpy(peer->public_key, public_key, SL_KEY_LEN);
 	for (unsigned i = 0; i < SL_SESSION_ROLES; i++)
 		peer->sessions[i].slot = SL_SESSION_NONE;
-	peer->hash_next = *bucket;
-	*bucket = peer;
+	sl_peer_hash_add(&core->by_key, peer);
 	append(peer);
 	core->by_slot[peer->slot] = peer;
 	open_slot(peer);
@@ -241,11 +208,13 @@ sl_proto_peer_remove(struct sl_proto_peer *peer)
 	atomic_store_explicit(&sl_proto_dp_peer(peer)->live, 0, memory_order_release);
 	sl_peer_stop(peer);
 	sl_peer_leave_identity(peer);
-	unhash(peer);
+	sl_peer_hash_remove(&core->by_key, peer);
 	unlist(peer);
 	core->by_slot[peer->slot] = NULL;
 	free(peer->name);
+	free(peer->failures);
 	peer->name = NULL;
+	peer->failures = NULL;
 	sl_wipe(peer->psk, sizeof(peer->psk));
 	sl_wipe(peer->static_static, sizeof(peer->static_static));
 	peer->ifp = NULL;

@@ -160,8 +160,8 @@ Test(proto_bugs, bug_zero_dh_in_a_response)
 		sl_macs_write(&sl_proto_if_identity(a->ifp)->mac_keys, NULL, &m, sizeof(m));
 		memcpy(bad.data, &m, sizeof(m));
 		deliver(0, &bad);
-		cr_assert_eq(a->peer->failures.count[SL_FAILURE_UNDECRYPTABLE], low + 1u, "refused for its key");
-		cr_assert_eq(a->peer->failures.count[SL_FAILURE_WRONG_PSK], 0, "before anything is decrypted by it");
+		cr_assert_eq(sl_proto_peer_failures(a->peer)->count[SL_FAILURE_UNDECRYPTABLE], low + 1u, "refused for its key");
+		cr_assert_eq(sl_proto_peer_failures(a->peer)->count[SL_FAILURE_WRONG_PSK], 0, "before anything is decrypted by it");
 		cr_assert_null(sl_sessions_current(a->peer));
 	}
 	deliver(0, &e);
@@ -225,9 +225,9 @@ Test(proto_bugs, bug_clock_stepping_back_is_told_by_its_reason)
 	sim_restart(&sim, 0);
 	sim_initiate(&sim, 0);
 	sim_run_for(&sim, 1);
-	cr_assert_eq(b->peer->failures.count[SL_FAILURE_CLOCK_BACK], 1);
-	cr_assert_eq(b->peer->failures.count[SL_FAILURE_REPLAY], 0);
-	cr_assert_eq(b->peer->failures.count[SL_FAILURE_FLOOD], 0);
+	cr_assert_eq(sl_proto_peer_failures(b->peer)->count[SL_FAILURE_CLOCK_BACK], 1);
+	cr_assert_eq(sl_proto_peer_failures(b->peer)->count[SL_FAILURE_REPLAY], 0);
+	cr_assert_eq(sl_proto_peer_failures(b->peer)->count[SL_FAILURE_FLOOD], 0);
 	cr_assert_not_null(strstr(b->last_line, "clock"), "%s", b->last_line);
 	e = last(0, SL_MSG_INITIATION);
 	a->wall_offset = 0;
@@ -236,8 +236,8 @@ Test(proto_bugs, bug_clock_stepping_back_is_told_by_its_reason)
 	connect(0);
 	e = last(0, SL_MSG_INITIATION);
 	deliver(1, &e);
-	cr_assert_eq(b->peer->failures.count[SL_FAILURE_REPLAY], 1, "the same again is another reason");
-	cr_assert_eq(b->peer->failures.count[SL_FAILURE_CLOCK_BACK], 1);
+	cr_assert_eq(sl_proto_peer_failures(b->peer)->count[SL_FAILURE_REPLAY], 1, "the same again is another reason");
+	cr_assert_eq(sl_proto_peer_failures(b->peer)->count[SL_FAILURE_CLOCK_BACK], 1);
 }
 
 /* n payloads of b sent now, their packets held back. */

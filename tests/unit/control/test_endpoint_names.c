@@ -159,7 +159,7 @@ Test(endpoint_names, a_peer_with_a_literal_endpoint_asks_for_nothing)
 	struct sl_endpoint literal = {.port = PORT};
 
 	cr_assert(sl_ip_parse("192.0.2.99", &literal.ip));
-	sl_gateway_peer_set_endpoint_refresh(peer, 1);
+	cr_assert_eq(sl_gateway_peer_set_endpoint_refresh(peer, 1), 0);
 	sl_gateway_peer_set_endpoint(peer, &literal);
 	sl_proto_peer_set_keepalive(peer, 25, r->gw.now);
 	pass(30);

@@ -26,7 +26,7 @@ TestSuite(proto_handshake, .init = setup, .fini = teardown);
 static uint16_t
 failures(const struct sim_node *node, enum sl_failure cause)
 {
-	return node->peer->failures.count[cause];
+	return sl_proto_peer_failures(node->peer)->count[cause];
 }
 
 static unsigned
@@ -316,7 +316,7 @@ Test(proto_handshake, p8_low_order_keys_are_silent)
 		sl_proto_peer_set_endpoint(peer, &b->self, sim.now);
 		sl_proto_peer_set_keepalive(peer, 1, sim.now);
 		sim_run_for(&sim, 20 * SIM_S);
-		cr_assert_geq(peer->failures.count[SL_FAILURE_LOW_ORDER], 10);
+		cr_assert_geq(sl_proto_peer_failures(peer)->count[SL_FAILURE_LOW_ORDER], 10);
 	}
 	cr_assert_eq(sim_count(&sim, SIM_SENT, 0, 0), 0);
 }

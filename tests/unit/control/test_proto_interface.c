@@ -266,7 +266,7 @@ Test(proto_interface, p41_not_by_what_is_not_authentic)
 	sl_macs_write(&sl_proto_if_identity(b->ifp)->mac_keys, NULL, &m, sizeof(m));
 	cr_assert(sl_ip_parse("198.51.100.9", &elsewhere.ip));
 	sim_deliver(&sim, 1, &m, sizeof(m), &elsewhere);
-	cr_assert_eq(b->peer->failures.count[SL_FAILURE_FORGED], 1);
+	cr_assert_eq(sl_proto_peer_failures(b->peer)->count[SL_FAILURE_FORGED], 1);
 	for (unsigned i = 0; i < 2; i++) {
 		struct sl_outer outer = outer_of(b);
 		struct sl_endpoint remote;

@@ -188,9 +188,9 @@ Test(proto_peers, lines_are_limited_per_peer)
 	for (unsigned s = 0; s < 600; s++)
 		sl_failure_note(a->ifp, a->peer, SL_FAILURE_FORGED, NULL, NULL, start + s * SIM_S);
 	cr_assert_eq(a->n_lines, 10);
-	cr_assert_eq(a->peer->failures.count[SL_FAILURE_FORGED], 600);
+	cr_assert_eq(sl_proto_peer_failures(a->peer)->count[SL_FAILURE_FORGED], 600);
 	cr_assert_eq(sl_proto_if_counters(a->ifp)->failures[SL_FAILURE_FORGED], 600);
-	cr_assert_eq(a->peer->failures.last, start + 599 * SIM_S);
+	cr_assert_eq(sl_proto_peer_failures(a->peer)->last, start + 599 * SIM_S);
 	/* Another cause is told sooner. */
 	sl_failure_note(a->ifp, a->peer, SL_FAILURE_FLOOD, NULL, NULL, start + 600 * SIM_S);
 	cr_assert_eq(a->n_lines, 11);
@@ -198,7 +198,7 @@ Test(proto_peers, lines_are_limited_per_peer)
 	cr_assert_eq(a->n_lines, 11);
 	for (unsigned i = 0; i < 70000; i++)
 		sl_failure_note(a->ifp, a->peer, SL_FAILURE_FORGED, NULL, NULL, start + 602 * SIM_S);
-	cr_assert_eq(a->peer->failures.count[SL_FAILURE_FORGED], UINT16_MAX);
+	cr_assert_eq(sl_proto_peer_failures(a->peer)->count[SL_FAILURE_FORGED], UINT16_MAX);
 }
 
 Test(proto_peers, lines_are_limited_in_all)

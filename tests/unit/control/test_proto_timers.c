@@ -155,7 +155,7 @@ Test(proto_timers, p29_retransmits_every_5_s_and_gives_up_after_20)
 	cr_assert_geq(time_of(SIM_PURGE, 0, 0, 0), last + 5 * SIM_S);
 	cr_assert_leq(time_of(SIM_PURGE, 0, 0, 0), last + 5 * SIM_S + JITTER);
 	cr_assert_eq(a->n_staged, 0);
-	cr_assert_eq(a->peer->failures.count[SL_FAILURE_NO_ANSWER], 2, "told after three, and when giving up");
+	cr_assert_eq(sl_proto_peer_failures(a->peer)->count[SL_FAILURE_NO_ANSWER], 2, "told after three, and when giving up");
 }
 
 Test(proto_timers, p29_a_new_request_sets_the_count_back)
@@ -232,7 +232,7 @@ Test(proto_timers, p29_an_answer_ends_it)
 	connect(0);
 	sim_run_for(&sim, 60 * SIM_S);
 	cr_assert_eq(initiations(0), 0);
-	cr_assert_eq(a->peer->failures.count[SL_FAILURE_NO_ANSWER], 0);
+	cr_assert_eq(sl_proto_peer_failures(a->peer)->count[SL_FAILURE_NO_ANSWER], 0);
 }
 
 /* --- 30: new handshake --- */

@@ -1,0 +1,94 @@
+/* The hash of peers by key: found, and found alone, however many come and go while it grows. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "control/proto/internal.h"
+#include "crypto/random.h"
+
+enum { MANY = 5000 };
+
+static struct sl_proto_if ifs[2] = {{.l3_if = 1}, {.l3_if = 2}};
+static struct sl_peer_hash hash;
+static struct sl_proto_peer *peers;
+static bool there[MANY];
+
+static void
+setup(void)
+{
+	struct sl_rng rng = sl_rng_kernel;
+
+	peers = calloc(MANY, sizeof(*peers));
+	for (unsigned i = 0; i < MANY; i++) {
+		peers[i].ifp = &ifs[i % 2];
+		sl_rng_bytes(&rng, peers[i].public_key, SL_KEY_LEN);
+	}
+	/* the same key at both interfaces, and keys that differ in one bit */
+	memcpy(peers[1].public_key, peers[0].public_key, SL_KEY_LEN);
+	memcpy(peers[2].public_key, peers[0].public_key, SL_KEY_LEN);
+	peers[2].public_key[31] ^= 1;
+}
+
+static void
+teardown(void)
+{
+	sl_peer_hash_fini(&hash);
+	free(peers);
+}
+
+TestSuite(peer_hash, .init = setup, .fini = teardown);
+
+static void
+change(unsigned i)
+{
+	if (there[i])
+		sl_peer_hash_remove(&hash, &peers[i]);
+	else
+		sl_peer_hash_add(&hash, &peers[i]);
+	there[i] = !there[i];
+}
+
+static void
+check_all(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < MANY; i++) {
+		const struct sl_proto_peer *found = sl_peer_hash_find(&hash, peers[i].ifp, peers[i].public_key);
+
+		cr_assert_eq(found, there[i] ? &peers[i] : NULL, "peer %u", i);
+		n += there[i];
+	}
+	cr_assert_eq(hash.count, n);
+}
+
+Test(peer_hash, finds_what_is_there)
+{
+	cr_assert_eq(sl_peer_hash_init(&hash, MANY, 7), 0);
+	check_all();
+	for (unsigned i = 0; i < MANY; i++) {
+		change(i);
+		if (i % 613 == 0)
+			check_all();
+	}
+	check_all();
+	cr_assert_eq(hash.n, MANY, "a bucket for each peer");
+	srand(3);
+	for (unsigned k = 0; k < 20 * MANY; k++)
+		change((unsigned)rand() % MANY);
+	check_all();
+	for (unsigned i = 0; i < MANY; i++)
+		if (there[i])
+			change(i);
+	check_all();
+}
+
+Test(peer_hash, holds_more_than_it_has_buckets)
+{
+	cr_assert_eq(sl_peer_hash_init(&hash, 100, 7), 0);
+	for (unsigned i = 0; i < MANY; i++)
+		change(i);
+	cr_assert_leq(hash.n, 100);
+	check_all();
+}
