@@ -6,6 +6,8 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "control/byte_order_mark.h"
+
 /* Where an entry stands: offsets in bytes. */
 struct span {
 	size_t key;         /* its first byte */
@@ -134,14 +136,15 @@ measure(struct finder *f, struct span *s)
 static bool
 find(const char *text, const struct sl_yaml_path *path, struct span *s)
 {
-	struct finder f = {.text = text, .ok = true};
+	size_t mark = sl_byte_order_mark(text, strlen(text));
+	struct finder f = {.text = text + mark, .ok = true};
 	bool found = false;
 
 	*s = (struct span){0};
 	if (!yaml_parser_initialize(&f.parser))
 		return false;
 	yaml_parser_set_encoding(&f.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&f.parser, (const unsigned char *)text, strlen(text));
+	yaml_parser_set_input_string(&f.parser, (const unsigned char *)f.text, strlen(f.text));
 	/* the stream, the document, its root */
 	if (next(&f) && next(&f) && next(&f)) {
 		found = true;
@@ -151,6 +154,10 @@ find(const char *text, const struct sl_yaml_path *path, struct span *s)
 			measure(&f, s);
 		found = found && f.ok;
 	}
+	s->key += mark;
+	s->value += mark;
+	s->end += mark;
+	s->first_key += mark;
 	yaml_event_delete(&f.event);
 	yaml_parser_delete(&f.parser);
 	return found;

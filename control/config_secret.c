@@ -218,12 +218,20 @@ static bool key_from_command(struct sl_loader *ld, const struct sl_node *node, c
 {
 	char text[OUTPUT_MAX + 1], why[64], whose[SL_SHOWN_MAX + 32];
 	struct sl_place place = node->place;
+	uint32_t before = ld->errs->n_errors;
 	const char *problem;
 	bool ok = false;
 	size_t len = 0;
 
+	if (node->kind == SL_NODE_SCALAR && strpbrk(node->text, " \t\n")) {
+		sl_load_error(ld, node->place, "%s: the program and its arguments in one; write a list, such as [pass, show, wg0]",
+		        key);
+		return false;
+	}
 	sl_load_list(ld, node, key, parse_word, c);
-	if (c->n == 0)
+	if (c->n == 0 && ld->errs->n_errors == before)
+		sl_load_error(ld, place, "%s: no command; write a list, such as [pass, show, wg0]", key);
+	if (c->n == 0 || ld->errs->n_errors != before)
 		return false;
 	problem = run(c, text, &len, why);
 	snprintf(whose, sizeof(whose), "what '%s' prints", sl_show(c->words[0], strlen(c->words[0])));

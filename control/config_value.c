@@ -49,14 +49,17 @@ bool sl_value_number(
 
 	if (!sl_value_text(ld, node, key))
 		return false;
-	if (!parse_decimal(node->text, node->len, &value)) {
+	/* with more digits than any that is in range */
+	if (node->len > DECIMAL_MAX && strspn(node->text, "0123456789") == node->len && node->text[0] != '0')
+		value = UINT64_MAX;
+	else if (!parse_decimal(node->text, node->len, &value)) {
 		sl_load_error(ld, node->place, "%s: '%s' is not a decimal number; give one from %u to %u", key,
 		        sl_show(node->text, node->len), min, max);
 		return false;
 	}
 	if (value < min || value > max) {
-		sl_load_error(ld, node->place, "%s: %s is out of range; give a number from %u to %u", key, node->text,
-		        min, max);
+		sl_load_error(ld, node->place, "%s: %s is out of range; give a number from %u to %u", key,
+		        sl_show(node->text, node->len), min, max);
 		return false;
 	}
 	*out = (uint32_t)value;
@@ -114,6 +117,10 @@ bool sl_value_prefix(
 	if (!sl_value_text(ld, node, key))
 		return false;
 	if (!sl_prefix_parse(node->text, out)) {
+		if (strpbrk(node->text, ", ")) {
+			sl_load_error(ld, node->place, "%s: several in one value; write a list in brackets, such as [a, b]", key);
+			return false;
+		}
 		sl_load_error(ld, node->place,
 		        "%s: '%s' is not an address with a prefix length; give one such as 192.0.2.1/24 or "
 		        "2001:db8::1/64",

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "control/byte_order_mark.h"
 #include "crypto/wipe.h"
 
 enum {
@@ -84,6 +85,10 @@ static struct sl_place place_of(const struct sl_loader *ld, yaml_mark_t mark)
 
 void sl_yaml_begin(struct sl_yaml *yaml, const char *text, size_t len)
 {
+	size_t mark = sl_byte_order_mark(text, len);
+
+	text += mark;
+	len -= mark;
 	*yaml = (struct sl_yaml){.text = text, .len = len};
 	if (!yaml_parser_initialize(&yaml->parser)) {
 		yaml->failed = true;

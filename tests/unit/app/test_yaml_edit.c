@@ -26,6 +26,8 @@ static const struct {
         {"only flow entry", "peers: {a: {k: 1}}\n", P("peers", "a"), NULL, "peers: {}\n"},
         {"characters are not bytes", "\"\xc3\xbc\xc3\xa4\": \xe2\x82\xac\npeers:\n  \xc3\xb6: {k: 1}\n  b: {k: 2}\n",
                 P("peers", "b"), NULL, "\"\xc3\xbc\xc3\xa4\": \xe2\x82\xac\npeers:\n  \xc3\xb6: {k: 1}\n"},
+        {"a byte order mark stays", "\xef\xbb\xbfpeers:\n  a: {k: 1}\n  b: {k: 2}\n", P("peers", "a"), NULL,
+                "\xef\xbb\xbfpeers:\n  b: {k: 2}\n"},
         {"quoted key", "peers:\n  'a': {k: 1}\n  b: {k: 2}\n", P("peers", "a"), NULL, "peers:\n  b: {k: 2}\n"},
         {"empty value", "peers:\n  a:\n  b: {k: 2}\n", P("peers", "a"), NULL, "peers:\n  b: {k: 2}\n"},
         {"a scalar", "peers:\n  a:\n    k: 1\n    disabled: true\n", P("peers", "a", "disabled"), NULL,
