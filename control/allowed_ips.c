@@ -9,6 +9,8 @@
 
 #define NONE SL_PREFIX_INDEX_NONE
 
+#define LOOKED_AT_PER_CHANGE 16 /* prefixes passed over cost a fraction of one that is changed */
+
 struct node {
 	struct sl_prefix_key key; /* space: the WireGuard interface */
 	uint32_t peer;
@@ -37,26 +39,45 @@ struct sl_allowed_ips {
 	struct list *lists; /* by peer slot; address space, touched when used */
 	uint32_t max_peers;
 	uint64_t changes;
+	unsigned n_routing; /* interfaces whose prefixes are routes */
 	struct interface ifs[SL_IF_MAX];
 	bool batch; /* between batch_begin and batch_commit */
 };
+
+/* Who has the prefix as a route on any interface but `except`. */
+static uint32_t
+owner_but(const struct sl_allowed_ips *a, const struct sl_prefix *prefix, uint16_t except)
+{
+	for (unsigned i = 0, left = a->n_routing; i < SL_IF_MAX && left > 0; i++) {
+		uint32_t peer;
+
+		if (!a->ifs[i].routes)
+			continue;
+		left--;
+		if (i == except)
+			continue;
+		peer = sl_allowed_ips_owner(a, (uint16_t)i, prefix);
+		if (peer != SL_PEER_NONE)
+			return peer;
+	}
+	return SL_PEER_NONE;
+}
 
 /* The route table asks for the owner of a prefix that a connected or static route has let go of. */
 static uint32_t
 owner_as_route(void *ctx, const struct sl_prefix *prefix)
 {
-	struct sl_allowed_ips *a = ctx;
+	return owner_but(ctx, prefix, SL_IF_NONE);
+}
 
-	for (uint16_t i = 0; i < SL_IF_MAX; i++) {
-		uint32_t peer;
-
-		if (!a->ifs[i].routes)
-			continue;
-		peer = sl_allowed_ips_owner(a, i, prefix);
-		if (peer != SL_PEER_NONE)
-			return peer;
-	}
-	return SL_PEER_NONE;
+/*
+ * The route that follows when an interface gives a prefix up: while a prefix goes from one interface to another both have
+ * it for some steps.
+ */
+static uint32_t
+successor(const struct sl_allowed_ips *a, const struct sl_prefix *prefix, uint16_t wg_if)
+{
+	return a->n_routing > a->ifs[wg_if].routes ? owner_but(a, prefix, wg_if) : SL_PEER_NONE;
 }
 
 int
@@ -124,6 +145,7 @@ void
 sl_allowed_ips_attach(struct sl_allowed_ips *a, uint16_t wg_if, struct sl_lpm *cryptokey, bool routes)
 {
 	a->ifs[wg_if] = (struct interface){.cryptokey = cryptokey, .routes = routes};
+	a->n_routing += routes;
 	if (a->batch)
 		sl_lpm_begin(cryptokey);
 }
@@ -133,6 +155,7 @@ sl_allowed_ips_detach(struct sl_allowed_ips *a, uint16_t wg_if)
 {
 	if (a->batch && a->ifs[wg_if].cryptokey)
 		sl_lpm_commit(a->ifs[wg_if].cryptokey);
+	a->n_routing -= a->ifs[wg_if].routes;
 	a->ifs[wg_if] = (struct interface){0};
 }
 
@@ -208,7 +231,7 @@ publish(struct sl_allowed_ips *a, uint16_t wg_if, const struct sl_prefix *prefix
 		rc = sl_lpm_set(ifp->cryptokey, prefix, peer + 1, NULL);
 	if (rc != 0 || !ifp->routes)
 		return rc;
-	rc = sl_rib_allowed(a->rib, prefix, peer);
+	rc = sl_rib_allowed(a->rib, prefix, peer == SL_PEER_NONE ? successor(a, prefix, wg_if) : peer);
 	if (rc == 0)
 		return 0;
 	/* Putting back what was there needs no more memory than there was a moment ago. */
@@ -343,18 +366,29 @@ sl_allowed_ips_replace_end(struct sl_allowed_ips *a, uint32_t peer, uint32_t bud
 }
 
 int
-sl_allowed_ips_set_routes(struct sl_allowed_ips *a, uint16_t wg_if, bool routes)
+sl_allowed_ips_set_routes(struct sl_allowed_ips *a, uint16_t wg_if, bool routes, uint32_t *cursor, uint32_t budget)
 {
-	int rc = 0;
+	struct interface *ifp = &a->ifs[wg_if];
+	uint32_t look = budget * LOOKED_AT_PER_CHANGE;
 
-	a->ifs[wg_if].routes = routes;
-	for (uint32_t n = 0; n < a->n_nodes && rc == 0; n++) {
-		const struct node *node = &a->nodes[n];
+	a->n_routing += (unsigned)routes - (unsigned)ifp->routes;
+	ifp->routes = routes;
+	for (; *cursor < a->n_nodes; ++*cursor) {
+		const struct node *node = &a->nodes[*cursor];
+		int rc;
 
-		if (node->peer != SL_PEER_NONE && node->key.space == wg_if)
-			rc = sl_rib_allowed(a->rib, &node->key.prefix, routes ? node->peer : SL_PEER_NONE);
+		if (budget == 0 || look-- == 0)
+			return SL_ALLOWED_IPS_MORE;
+		if (node->peer == SL_PEER_NONE || node->key.space != wg_if)
+			continue;
+		rc = sl_rib_allowed(
+			a->rib, &node->key.prefix, routes ? node->peer : successor(a, &node->key.prefix, wg_if));
+		if (rc != 0)
+			return rc;
+		budget--;
+		a->changes++;
 	}
-	return rc;
+	return 0;
 }
 
 uint32_t

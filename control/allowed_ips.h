@@ -23,11 +23,14 @@ int sl_allowed_ips_create(struct sl_allowed_ips **out, uint32_t max_peers, struc
 /* The interfaces' tables were detached before, or are no longer read. */
 void sl_allowed_ips_destroy(struct sl_allowed_ips *a);
 
+#define SL_ALLOWED_IPS_MORE 1
+
 /*
- * Whether the interface's prefixes are routes, changed while it runs: publishes or takes out all of them, so it costs what
- * there are. 0 or -ENOMEM.
+ * Whether the interface's prefixes are routes, changed while it runs: of those that come from now on at once, of those that
+ * are there at most `budget` a call. *cursor is 0 at first. 0 when all is done, SL_ALLOWED_IPS_MORE, or -ENOMEM.
  */
-int sl_allowed_ips_set_routes(struct sl_allowed_ips *a, uint16_t wg_if, bool routes);
+int sl_allowed_ips_set_routes(
+	struct sl_allowed_ips *a, uint16_t wg_if, bool routes, uint32_t *cursor, uint32_t budget);
 
 /* Room for n prefixes in all, so that adding them does not have to grow in between. 0 or -ENOMEM. */
 int sl_allowed_ips_reserve(struct sl_allowed_ips *a, uint32_t n);

@@ -121,20 +121,23 @@ set_keys(struct sl_gateway_if *gi, const struct sl_step *s)
 }
 
 static int
-change_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
+change_interface(struct sl_gateway *gw, const struct sl_step *s, uint32_t *progress, char *error)
 {
-	struct sl_gateway_if *gi = sl_apply_if(gw, s->new_interface);
+	const struct sl_config_interface *config = s->new_interface;
+	struct sl_gateway_if *gi = sl_apply_if(gw, config);
 	int rc = 0;
 
-	if (s->changed & SL_CHANGE_MTU)
-		rc = sl_gateway_if_set_mtu(gi, (uint16_t)s->new_interface->mtu);
-	if (rc == 0 && s->changed & (SL_CHANGE_KEY | SL_CHANGE_PREVIOUS_KEY))
+	if (*progress == 0 && s->changed & SL_CHANGE_MTU)
+		rc = sl_gateway_if_set_mtu(gi, (uint16_t)config->mtu);
+	if (*progress == 0 && rc == 0 && s->changed & (SL_CHANGE_KEY | SL_CHANGE_PREVIOUS_KEY))
 		rc = set_keys(gi, s);
 	if (rc == 0 && s->changed & SL_CHANGE_ROUTES) {
-		rc = sl_allowed_ips_set_routes(gw->allowed, gi->id, s->new_interface->routes);
-		gi->routes = s->new_interface->routes;
+		gi->routes = config->routes;
+		rc = sl_allowed_ips_set_routes(gw->allowed, gi->id, config->routes, progress, SL_APPLY_PREFIXES);
+		if (rc == SL_ALLOWED_IPS_MORE)
+			return SL_APPLY_MORE;
 	}
-	return rc ? sl_apply_fail(error, rc, "interface", s->new_interface->name) : 0;
+	return rc ? sl_apply_fail(error, rc, "interface", config->name) : 0;
 }
 
 static int
@@ -203,6 +206,8 @@ sl_gateway_apply(
 		return sl_apply_peer_change(gw, s, progress, error);
 	case SL_STEP_PEER_RESTORE:
 		return sl_apply_peer_restore(gw, s, progress, error);
+	case SL_STEP_PEER_SWEEP:
+		return sl_apply_peer_sweep(gw, s);
 	case SL_STEP_RUNTIME_REMOVE:
 		return sl_apply_peer_remove(sl_apply_if(gw, s->new_interface), s->runtime->public_key);
 	case SL_STEP_KEPT:
@@ -223,7 +228,7 @@ sl_gateway_apply(
 	case SL_STEP_INTERFACE_ADD:
 		return add_interface(gw, s, error);
 	case SL_STEP_INTERFACE_CHANGE:
-		return change_interface(gw, s, error);
+		return change_interface(gw, s, progress, error);
 	case SL_STEP_PORT_ADD:
 		return add_port(gw, s, error);
 	case SL_STEP_PORT_CHANGE:

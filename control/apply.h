@@ -20,12 +20,15 @@ int sl_gateway_apply(
 
 /* --- between control/apply.c and control/apply_peer.c --- */
 
+#define SL_APPLY_PREFIXES 256 /* changes of allowed IPs in one call */
+
 /* Says what could not be done, and why where the errno tells; returns rc. */
 int sl_apply_fail(char *error, int rc, const char *what, const char *name);
 struct sl_gateway_if *sl_apply_if(struct sl_gateway *gw, const struct sl_config_interface *interface);
 int sl_apply_peer_add(struct sl_gateway *gw, const struct sl_step *s, uint32_t *progress, char *error);
 int sl_apply_peer_change(struct sl_gateway *gw, const struct sl_step *s, uint32_t *progress, char *error);
 int sl_apply_peer_restore(struct sl_gateway *gw, const struct sl_step *s, uint32_t *progress, char *error);
+int sl_apply_peer_sweep(struct sl_gateway *gw, const struct sl_step *s);
 /* Removes the peer of that key, if it is there. */
 int sl_apply_peer_remove(struct sl_gateway_if *gi, const uint8_t public_key[SL_KEY_LEN]);
 int sl_apply_allowed_ip(struct sl_gateway *gw, const struct sl_step *s, char *error);

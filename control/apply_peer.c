@@ -4,8 +4,6 @@
 
 #include "control/apply.h"
 
-#define PREFIXES_AT_ONCE 256 /* changes of allowed IPs in one call */
-
 static int
 set_endpoint(struct sl_proto_peer *peer, const struct sl_config_endpoint *endpoint)
 {
@@ -42,7 +40,7 @@ add_prefixes(struct sl_gateway_if *gi, const struct sl_proto_peer *peer, const s
 	uint32_t *progress)
 {
 	uint32_t left = config->n_allowed_ips - *progress;
-	uint32_t end = *progress + RTE_MIN(left, (uint32_t)PREFIXES_AT_ONCE);
+	uint32_t end = *progress + RTE_MIN(left, (uint32_t)SL_APPLY_PREFIXES);
 
 	for (; *progress < end; ++*progress) {
 		int rc = sl_allowed_ips_add(
@@ -50,6 +48,24 @@ add_prefixes(struct sl_gateway_if *gi, const struct sl_proto_peer *peer, const s
 
 		if (rc != 0)
 			return rc;
+	}
+	return *progress < config->n_allowed_ips ? SL_APPLY_MORE : 0;
+}
+
+/* The file gives it allowed IPs, but it is not there: nobody has them. SL_APPLY_MORE until that is so. */
+static int
+release_prefixes(struct sl_gateway_if *gi, const struct sl_config_peer *config, uint32_t *progress)
+{
+	struct sl_allowed_ips *allowed = gi->gateway->allowed;
+	uint32_t left = config->n_allowed_ips - *progress;
+	uint32_t end = *progress + RTE_MIN(left, (uint32_t)SL_APPLY_PREFIXES);
+
+	for (; *progress < end; ++*progress) {
+		const struct sl_prefix *prefix = &config->allowed_ips[*progress];
+		uint32_t owner = sl_allowed_ips_owner(allowed, gi->id, prefix);
+
+		if (owner != SL_PEER_NONE)
+			sl_allowed_ips_remove(allowed, gi->id, owner, prefix);
 	}
 	return *progress < config->n_allowed_ips ? SL_APPLY_MORE : 0;
 }
@@ -68,8 +84,8 @@ sl_apply_peer_add(struct sl_gateway *gw, const struct sl_step *s, uint32_t *prog
 	struct sl_proto_peer *peer;
 	int rc;
 
-	if (*progress == 0 && has_expired(config))
-		return 0;
+	if (has_expired(config) && (*progress == 0 || sl_gateway_peer_find(gi, config->public_key) == NULL))
+		return release_prefixes(gi, config, progress);
 	rc = sl_gateway_peer_add(gi, config->public_key, config->name, SL_SOURCE_FILE, &peer);
 	if (rc == -ELOOP)
 		return 0; /* the check has warned */
@@ -105,20 +121,24 @@ sl_apply_peer_change(struct sl_gateway *gw, const struct sl_step *s, uint32_t *p
 	return rc ? sl_apply_fail(error, rc, "peer", config->name) : 0;
 }
 
-/* Adds the allowed IPs the file says, then takes away what it does not. */
+/* Gives it the allowed IPs the file says; the others go with SL_STEP_PEER_SWEEP. */
 static int
 restore_prefixes(
 	struct sl_gateway_if *gi, const struct sl_proto_peer *peer, const struct sl_config_peer *config, uint32_t *progress)
 {
-	struct sl_allowed_ips *allowed = gi->gateway->allowed;
-	int rc;
-
 	if (*progress == 0)
-		sl_allowed_ips_replace_begin(allowed, peer->slot);
-	rc = add_prefixes(gi, peer, config, progress);
-	if (rc != 0)
-		return rc;
-	return sl_allowed_ips_replace_end(allowed, peer->slot, PREFIXES_AT_ONCE) ? 0 : SL_APPLY_MORE;
+		sl_allowed_ips_replace_begin(gi->gateway->allowed, peer->slot);
+	return add_prefixes(gi, peer, config, progress);
+}
+
+int
+sl_apply_peer_sweep(struct sl_gateway *gw, const struct sl_step *s)
+{
+	struct sl_proto_peer *peer = sl_gateway_peer_find(sl_apply_if(gw, s->new_interface), s->new_peer->public_key);
+
+	if (peer == NULL || sl_allowed_ips_replace_end(gw->allowed, peer->slot, SL_APPLY_PREFIXES))
+		return 0;
+	return SL_APPLY_MORE;
 }
 
 int
@@ -147,7 +167,7 @@ sl_apply_peer_remove(struct sl_gateway_if *gi, const uint8_t public_key[SL_KEY_L
 
 	if (peer == NULL)
 		return 0;
-	if (!sl_gateway_peer_strip(peer, PREFIXES_AT_ONCE))
+	if (!sl_gateway_peer_strip(peer, SL_APPLY_PREFIXES))
 		return SL_APPLY_MORE;
 	sl_gateway_peer_remove(peer);
 	return 0;
@@ -162,8 +182,13 @@ sl_apply_allowed_ip(struct sl_gateway *gw, const struct sl_step *s, char *error)
 	struct sl_proto_peer *peer = sl_gateway_peer_find(gi, config->public_key);
 	int rc;
 
-	if (peer == NULL)
+	if (peer == NULL) { /* expired, or removed with `wg` */
+		uint32_t owner = add ? sl_allowed_ips_owner(gw->allowed, gi->id, s->allowed_ip) : SL_PEER_NONE;
+
+		if (owner != SL_PEER_NONE)
+			sl_allowed_ips_remove(gw->allowed, gi->id, owner, s->allowed_ip);
 		return 0;
+	}
 	rc = add ? sl_allowed_ips_add(gw->allowed, gi->id, peer->slot, s->allowed_ip, NULL)
 		 : sl_allowed_ips_remove(gw->allowed, gi->id, peer->slot, s->allowed_ip);
 	return rc && rc != -ENOENT ? sl_apply_fail(error, rc, "allowed IPs of peer", config->name) : 0;

@@ -100,14 +100,43 @@ static bool has_address(const struct sl_config_address *list, uint32_t n, const 
 	return false;
 }
 
-static void remove_addresses(struct sl_differ *d)
+static bool has_ip(const struct sl_config_address *list, uint32_t n, const struct sl_ip *ip)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (sl_ip_equal(&list[i].prefix.addr, ip))
+			return true;
+	return false;
+}
+
+/*
+ * Whether an address has to go before others come: because its like comes, at another place or with another length, or
+ * because the place has no room for both.
+ */
+static bool goes_first(const struct sl_differ *d, const struct sl_prefix *address, uint32_t before, uint32_t after)
+{
+	const struct sl_config *c = d->new_config;
+
+	if (before + after >= SL_IF_MAX_ADDRESSES)
+		return true;
+	for (uint32_t i = 0; i < c->n_ports; i++)
+		if (has_ip(c->ports[i].addresses, c->ports[i].n_addresses, &address->addr))
+			return true;
+	for (uint32_t i = 0; i < c->n_interfaces; i++)
+		if (has_ip(c->interfaces[i].addresses, c->interfaces[i].n_addresses, &address->addr))
+			return true;
+	return false;
+}
+
+/* Those that have to go first, or the others, which go when the new ones are there. */
+static void remove_addresses(struct sl_differ *d, bool first)
 {
 	for (uint32_t i = 0; i < d->old_config->n_ports; i++) {
 		const struct sl_config_port *a = &d->old_config->ports[i],
 		                            *b = sl_diff_find_port(d->new_config, a->name);
 
 		for (uint32_t j = 0; b && j < a->n_addresses; j++)
-			if (!has_address(b->addresses, b->n_addresses, &a->addresses[j].prefix)) {
+			if (!has_address(b->addresses, b->n_addresses, &a->addresses[j].prefix) &&
+			        goes_first(d, &a->addresses[j].prefix, a->n_addresses, b->n_addresses) == first) {
 				struct sl_step *s = sl_diff_step(d, SL_STEP_ADDRESS_REMOVE);
 
 				s->old_port = a;
@@ -118,7 +147,8 @@ static void remove_addresses(struct sl_differ *d)
 		const struct sl_config_interface *a = d->pairs[i].old_if, *b = d->pairs[i].new_if;
 
 		for (uint32_t j = 0; j < a->n_addresses; j++)
-			if (!has_address(b->addresses, b->n_addresses, &a->addresses[j].prefix)) {
+			if (!has_address(b->addresses, b->n_addresses, &a->addresses[j].prefix) &&
+			        goes_first(d, &a->addresses[j].prefix, a->n_addresses, b->n_addresses) == first) {
 				struct sl_step *s = sl_diff_step(d, SL_STEP_ADDRESS_REMOVE);
 
 				s->old_interface = a;
@@ -240,17 +270,20 @@ static void index_routes(const struct sl_config *config, struct sl_config_map *m
 		sl_config_map_add(map, &config->routes[i].to, i);
 }
 
-/* A route stays in place until its successor replaces it, unless what it leads to goes before. */
-static void remove_routes(struct sl_differ *d)
+/* A route whose place goes, goes first; else it stays until its successors are there, or replaces it. */
+static void remove_routes(struct sl_differ *d, bool first)
 {
 	const struct sl_config *config = d->old_config;
 	struct sl_config_map successors;
 
 	index_routes(d->new_config, &successors);
-	for (uint32_t i = 0; i < config->n_routes; i++)
-		if (sl_config_map_find(&successors, &config->routes[i].to) == SL_CONFIG_MAP_NONE ||
-		        !place_exists(d->new_config, route_place(config, &config->routes[i])))
+	for (uint32_t i = 0; i < config->n_routes; i++) {
+		bool homeless = !place_exists(d->new_config, route_place(config, &config->routes[i]));
+
+		if (homeless == first &&
+		        (homeless || sl_config_map_find(&successors, &config->routes[i].to) == SL_CONFIG_MAP_NONE))
 			sl_diff_step(d, SL_STEP_ROUTE_REMOVE)->route = &config->routes[i];
+	}
 	sl_config_map_free(&successors);
 }
 
@@ -274,14 +307,11 @@ static void add_routes(struct sl_differ *d)
 
 /* --- the phases --- */
 
-static void take_away(struct sl_differ *d)
+/* What would be in the way of what comes. */
+static void make_room(struct sl_differ *d)
 {
-	for (uint32_t i = 0; i < d->n_pairs; i++) {
-		sl_diff_remove_allowed_ips(d, &d->pairs[i]);
-		sl_diff_remove_peers(d, &d->pairs[i], false);
-	}
-	remove_routes(d);
-	remove_addresses(d);
+	remove_routes(d, true);
+	remove_addresses(d, true);
 	for (uint32_t i = 0; i < d->n_pairs; i++)
 		if (d->pairs[i].old_if->listen_port != d->pairs[i].new_if->listen_port)
 			sl_diff_step(d, SL_STEP_LISTEN_REMOVE)->old_interface = d->pairs[i].old_if;
@@ -300,9 +330,7 @@ static void put_places(struct sl_differ *d)
 		if (!sl_diff_find_interface(d->old_config, config->interfaces[i].name))
 			sl_diff_step(d, SL_STEP_INTERFACE_ADD)->new_interface = &config->interfaces[i];
 	for (uint32_t i = 0; i < d->n_pairs; i++)
-		sl_diff_change_interface(d, &d->pairs[i], false);
-	for (uint32_t i = 0; i < d->n_pairs; i++)
-		sl_diff_change_interface(d, &d->pairs[i], true);
+		sl_diff_change_interface(d, &d->pairs[i]);
 	add_addresses(d);
 	change_ports(d);
 	for (uint32_t i = 0; i < config->n_interfaces; i++) {
@@ -315,17 +343,27 @@ static void put_places(struct sl_differ *d)
 
 static void put_peers(struct sl_differ *d)
 {
+	sl_diff_add_allowed_ips(d);
 	for (uint32_t i = 0; i < d->new_config->n_interfaces; i++) {
 		const struct sl_config_interface *ifp = &d->new_config->interfaces[i];
 
 		for (uint32_t j = 0; !sl_diff_find_interface(d->old_config, ifp->name) && j < ifp->n_peers; j++)
 			sl_diff_add_peer(d, ifp, &ifp->peers[j]);
 	}
-	for (uint32_t i = 0; i < d->n_pairs; i++) {
+	for (uint32_t i = 0; i < d->n_pairs; i++)
 		sl_diff_add_peers(d, &d->pairs[i]);
-		sl_diff_add_allowed_ips(d, &d->pairs[i]);
-		sl_diff_remove_peers(d, &d->pairs[i], true);
-	}
+}
+
+/* All that is new is there: what nobody has any more goes. */
+static void take_away(struct sl_differ *d)
+{
+	sl_diff_remove_allowed_ips(d);
+	for (uint32_t i = 0; i < d->n_pairs; i++)
+		sl_diff_remove_peers(d, &d->pairs[i]);
+	sl_diff_change_routes(d, true);
+	sl_diff_change_routes(d, false);
+	remove_routes(d, false);
+	remove_addresses(d, false);
 }
 
 struct sl_steps *sl_config_diff(const struct sl_config *old_config, const struct sl_config *new_config)
@@ -345,10 +383,11 @@ struct sl_steps *sl_config_diff(const struct sl_config *old_config, const struct
 	}
 	change_dataplane(&d);
 	sl_diff_pair_interfaces(&d);
-	take_away(&d);
+	make_room(&d);
 	put_places(&d);
 	put_peers(&d);
 	add_routes(&d);
+	take_away(&d);
 	sl_diff_free_pairs(&d);
 	return &out->steps;
 }

@@ -2,14 +2,13 @@
  * The difference of two descriptions as a list of steps: description (old) → description (new) → steps → applied.
  *
  * A pure function, on any thread; starting the gateway is the difference to NULL. Steps point into both descriptions,
- * which must outlive them, and their order makes them applicable one after the other: what is taken away comes before
- * what is put in its place. The exceptions are what would leave a gap for packets: an allowed IP that moves between
- * peers of one interface moves in one step, and a route to the same prefix is replaced. When any step is
- * SL_STEP_REFUSED (they come first) nothing is to be applied.
+ * which must outlive them, and their order makes them applicable one after the other without a gap for packets: what is
+ * put comes before what is taken away, and what moves between peers, or has a successor, moves in one step. Only what would
+ * be in the way goes first. When any step is SL_STEP_REFUSED (they come first) nothing is to be applied.
  *
- * The order: refused; dataplane; allowed IPs, peers, routes, addresses, listen ports and interfaces taken away; ports
- * and interfaces; their addresses; gateways; listen ports; peers; allowed IPs; peers whose allowed IPs went to others;
- * routes; what `wg` changed.
+ * The order: refused; dataplane; routes, addresses, listen ports and interfaces that are in the way; ports and interfaces;
+ * their addresses; gateways; listen ports; allowed IPs of peers that were there; peers; routes; what nobody has any more:
+ * allowed IPs, peers; whether allowed IPs are routes; then routes and addresses; what `wg` changed.
  *
  * What the `wg` tool changed at run time is no part of the old description. sl_diff_runtime brings it in: either the
  * file has its way again, or what was changed is kept and the steps that would undo it are taken out.
@@ -44,9 +43,12 @@ enum sl_step_kind {
 	SL_STEP_PEER_ADD, /* new_interface, new_peer with all its allowed IPs, which it takes from whoever has them */
 	SL_STEP_PEER_CHANGE, /* new_interface, old_peer, new_peer, changed: NAME, PRESHARED_KEY, ENDPOINT, KEEPALIVE,
 	                        EXPIRES, ENDPOINT_REFRESH */
-	SL_STEP_ALLOWED_IP_ADD, /* new_interface, new_peer, allowed_ip, taken from whoever has it */
+	SL_STEP_ALLOWED_IP_ADD, /* new_interface, new_peer, allowed_ip, taken from whoever has it; old_interface, old_peer:
+	                           who had it by the old description, or NULL */
 	SL_STEP_ROUTE_ADD, /* route, of the new description; replaces one to the same prefix, so that there is no gap */
 	SL_STEP_PEER_RESTORE, /* new_interface, new_peer, changed: what `wg` set otherwise, or removed, as the file has it */
+	SL_STEP_PEER_SWEEP, /* new_interface, new_peer: the end of PEER_RESTORE, which only gave allowed IPs; no change of its
+	                       own */
 	SL_STEP_RUNTIME_REMOVE, /* new_interface, runtime: a peer that `wg` added and the file does not have */
 	SL_STEP_KEPT,           /* runtime: what `wg` changed and is left so; nothing to apply */
 };
@@ -102,6 +104,18 @@ void sl_steps_free(struct sl_steps *steps);
  * change it are taken out; else steps follow that undo it.
  */
 void sl_diff_runtime(struct sl_steps *steps, struct sl_runtime_entry *entries, uint32_t n, bool keep);
+
+/* Whether a step is told: it changes something, or says what is kept. */
+static inline bool sl_step_is_told(const struct sl_step *step)
+{
+	return step->kind != SL_STEP_PEER_SWEEP;
+}
+
+/* Whether it changes something, and counts. */
+static inline bool sl_step_is_change(const struct sl_step *step)
+{
+	return sl_step_is_told(step) && step->kind != SL_STEP_KEPT;
+}
 
 /* The kind's name in messages and logs, such as "peer-add". */
 const char *sl_step_name(enum sl_step_kind kind);

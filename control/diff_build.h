@@ -40,17 +40,19 @@ const struct sl_config_interface *sl_diff_find_interface(const struct sl_config 
 void sl_diff_pair_interfaces(struct sl_differ *d);
 void sl_diff_free_pairs(struct sl_differ *d);
 
-/* Allowed IPs that nobody of the interface has any more. Peers that are removed at once take theirs along. */
-void sl_diff_remove_allowed_ips(struct sl_differ *d, const struct sl_diff_pair *p);
-/* Early: peers that give nothing away; late: those that did, when it has moved. */
-void sl_diff_remove_peers(struct sl_differ *d, const struct sl_diff_pair *p, bool late);
-/* Only where the new interface's `routes` is as given: what one interface no longer routes another may. */
-void sl_diff_change_interface(struct sl_differ *d, const struct sl_diff_pair *p, bool routes);
+/* Allowed IPs that nobody of their interface has any more, of peers that stay. */
+void sl_diff_remove_allowed_ips(struct sl_differ *d);
+/* With all that they still have. */
+void sl_diff_remove_peers(struct sl_differ *d, const struct sl_diff_pair *p);
+/* All but `routes`, which waits until all allowed IPs are where they belong. */
+void sl_diff_change_interface(struct sl_differ *d, const struct sl_diff_pair *p);
+/* Interfaces whose allowed IPs become routes, or cease to be: in this order, so that what one gives up another has. */
+void sl_diff_change_routes(struct sl_differ *d, bool on);
 void sl_diff_add_peer(struct sl_differ *d, const struct sl_config_interface *ifp, const struct sl_config_peer *peer);
 /* New peers come with their allowed IPs; those that were there are changed. */
 void sl_diff_add_peers(struct sl_differ *d, const struct sl_diff_pair *p);
 /* What peers that were there did not have. */
-void sl_diff_add_allowed_ips(struct sl_differ *d, const struct sl_diff_pair *p);
+void sl_diff_add_allowed_ips(struct sl_differ *d);
 
 /* --- printing (diff_print.c) --- */
 

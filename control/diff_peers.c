@@ -60,29 +60,45 @@ static const struct sl_config_peer *new_owner(const struct sl_diff_pair *p, cons
 	return i == SL_CONFIG_MAP_NONE ? NULL : &p->new_if->peers[i];
 }
 
-/* Whether an old peer that goes has an allowed IP that another peer of the interface gets. */
-static bool gives_away(const struct sl_diff_pair *p, const struct sl_config_peer *peer)
-{
-	for (uint32_t i = 0; i < peer->n_allowed_ips; i++)
-		if (new_owner(p, &peer->allowed_ips[i]))
-			return true;
-	return false;
-}
-
 static bool stays(const struct sl_diff_pair *p, const struct sl_config_peer *peer)
 {
 	return sl_config_map_find(&p->new_keys, peer->public_key) != SL_CONFIG_MAP_NONE;
 }
 
-/* Allowed IPs that nobody of the interface has any more. Peers that are removed at once take theirs along. */
-void sl_diff_remove_allowed_ips(struct sl_differ *d, const struct sl_diff_pair *p)
+/*
+ * Prefixes that contain each other, of peers that stay, are taken and given without any other peer in between: what is
+ * given goes from the longest to the shortest, what is taken afterwards from the shortest to the longest.
+ */
+static int by_length(const void *a, const void *b)
+{
+	const struct sl_prefix *x = ((const struct sl_step *)a)->allowed_ip, *y = ((const struct sl_step *)b)->allowed_ip;
+
+	if (x->len != y->len)
+		return x->len < y->len ? -1 : 1;
+	return x < y ? -1 : x > y; /* as the file has them */
+}
+
+static int by_length_falling(const void *a, const void *b)
+{
+	const struct sl_prefix *x = ((const struct sl_step *)a)->allowed_ip, *y = ((const struct sl_step *)b)->allowed_ip;
+
+	return x->len != y->len ? by_length(b, a) : by_length(a, b);
+}
+
+static void sort_from(struct sl_differ *d, uint32_t first, int (*order)(const void *, const void *))
+{
+	struct sl_steps *steps = &d->out->steps;
+
+	if (steps->n_steps > first)
+		qsort(steps->steps + first, steps->n_steps - first, sizeof(*steps->steps), order);
+}
+
+static void remove_allowed_ips(struct sl_differ *d, const struct sl_diff_pair *p)
 {
 	for (uint32_t i = 0; i < p->old_if->n_peers; i++) {
 		const struct sl_config_peer *peer = &p->old_if->peers[i];
 
-		if (!counts(peer) || (!stays(p, peer) && !gives_away(p, peer)))
-			continue;
-		for (uint32_t j = 0; j < peer->n_allowed_ips; j++) {
+		for (uint32_t j = 0; counts(peer) && stays(p, peer) && j < peer->n_allowed_ips; j++) {
 			struct sl_step *s;
 
 			if (new_owner(p, &peer->allowed_ips[j]))
@@ -95,14 +111,22 @@ void sl_diff_remove_allowed_ips(struct sl_differ *d, const struct sl_diff_pair *
 	}
 }
 
-/* Early: peers that give nothing away; late: those that did, when it has moved. */
-void sl_diff_remove_peers(struct sl_differ *d, const struct sl_diff_pair *p, bool late)
+void sl_diff_remove_allowed_ips(struct sl_differ *d)
+{
+	uint32_t first = d->out->steps.n_steps;
+
+	for (uint32_t i = 0; i < d->n_pairs; i++)
+		remove_allowed_ips(d, &d->pairs[i]);
+	sort_from(d, first, by_length);
+}
+
+void sl_diff_remove_peers(struct sl_differ *d, const struct sl_diff_pair *p)
 {
 	for (uint32_t i = 0; i < p->old_if->n_peers; i++) {
 		const struct sl_config_peer *peer = &p->old_if->peers[i];
 		struct sl_step *s;
 
-		if (!counts(peer) || stays(p, peer) || gives_away(p, peer) != late)
+		if (!counts(peer) || stays(p, peer))
 			continue;
 		s = sl_diff_step(d, SL_STEP_PEER_REMOVE);
 		s->old_interface = p->old_if;
@@ -170,7 +194,7 @@ void sl_diff_add_peers(struct sl_differ *d, const struct sl_diff_pair *p)
 	}
 }
 
-void sl_diff_add_allowed_ips(struct sl_differ *d, const struct sl_diff_pair *p)
+static void add_allowed_ips(struct sl_differ *d, const struct sl_diff_pair *p)
 {
 	for (uint32_t i = 0; i < p->new_if->n_peers; i++) {
 		const struct sl_config_peer *peer = &p->new_if->peers[i];
@@ -178,10 +202,15 @@ void sl_diff_add_allowed_ips(struct sl_differ *d, const struct sl_diff_pair *p)
 
 		for (uint32_t j = 0; counts(peer) && old != SL_CONFIG_MAP_NONE && j < peer->n_allowed_ips; j++) {
 			struct sl_step *s;
+			uint32_t owner = sl_config_map_find(&p->old_prefixes, &peer->allowed_ips[j]);
 
-			if (sl_config_map_find(&p->old_prefixes, &peer->allowed_ips[j]) == old)
+			if (owner == old)
 				continue;
 			s = sl_diff_step(d, SL_STEP_ALLOWED_IP_ADD);
+			if (owner != SL_CONFIG_MAP_NONE) {
+				s->old_interface = p->old_if;
+				s->old_peer = &p->old_if->peers[owner];
+			}
 			s->new_interface = p->new_if;
 			s->new_peer = peer;
 			s->allowed_ip = &peer->allowed_ips[j];
@@ -189,14 +218,31 @@ void sl_diff_add_allowed_ips(struct sl_differ *d, const struct sl_diff_pair *p)
 	}
 }
 
-/* `routes: none` first: what one interface no longer routes another may. */
-void sl_diff_change_interface(struct sl_differ *d, const struct sl_diff_pair *p, bool routes)
+void sl_diff_add_allowed_ips(struct sl_differ *d)
 {
-	uint32_t changed = 0;
+	uint32_t first = d->out->steps.n_steps;
+
+	for (uint32_t i = 0; i < d->n_pairs; i++)
+		add_allowed_ips(d, &d->pairs[i]);
+	sort_from(d, first, by_length_falling);
+}
+
+static void change_interface(struct sl_differ *d, const struct sl_diff_pair *p, uint32_t changed)
+{
 	struct sl_step *s;
 
-	if (p->new_if->routes != routes)
+	if (!changed)
 		return;
+	s = sl_diff_step(d, SL_STEP_INTERFACE_CHANGE);
+	s->changed = changed;
+	s->old_interface = p->old_if;
+	s->new_interface = p->new_if;
+}
+
+void sl_diff_change_interface(struct sl_differ *d, const struct sl_diff_pair *p)
+{
+	uint32_t changed = 0;
+
 	if (p->old_if->has_private_key != p->new_if->has_private_key ||
 	        !sl_equal(p->old_if->private_key, p->new_if->private_key, SL_KEY_LEN))
 		changed |= SL_CHANGE_KEY;
@@ -205,12 +251,15 @@ void sl_diff_change_interface(struct sl_differ *d, const struct sl_diff_pair *p,
 		changed |= SL_CHANGE_PREVIOUS_KEY;
 	if (p->old_if->mtu != p->new_if->mtu)
 		changed |= SL_CHANGE_MTU;
-	if (p->old_if->routes != p->new_if->routes)
-		changed |= SL_CHANGE_ROUTES;
-	if (!changed)
-		return;
-	s = sl_diff_step(d, SL_STEP_INTERFACE_CHANGE);
-	s->changed = changed;
-	s->old_interface = p->old_if;
-	s->new_interface = p->new_if;
+	change_interface(d, p, changed);
+}
+
+void sl_diff_change_routes(struct sl_differ *d, bool on)
+{
+	for (uint32_t i = 0; i < d->n_pairs; i++) {
+		const struct sl_diff_pair *p = &d->pairs[i];
+
+		if (p->old_if->routes != p->new_if->routes && p->new_if->routes == on)
+			change_interface(d, p, SL_CHANGE_ROUTES);
+	}
 }

@@ -23,6 +23,7 @@ static const char *const names[] = {
         [SL_STEP_ALLOWED_IP_ADD] = "allowed-ip-add",
         [SL_STEP_ROUTE_ADD] = "route-add",
         [SL_STEP_PEER_RESTORE] = "peer-restore",
+        [SL_STEP_PEER_SWEEP] = "peer-sweep",
         [SL_STEP_RUNTIME_REMOVE] = "runtime-peer-remove",
         [SL_STEP_KEPT] = "kept",
 };

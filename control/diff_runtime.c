@@ -62,6 +62,21 @@ static uint32_t noted(const struct entry_map *m, const char *interface, const ui
 	return i == SL_CONFIG_MAP_NONE ? 0 : m->entries[i].bits;
 }
 
+/*
+ * An allowed IP that goes to a peer whose set is kept: it does not get it, but who had it, and is not kept either, gives
+ * it up. Whether there is anybody.
+ */
+static bool only_takes(const struct entry_map *m, struct sl_step *s)
+{
+	if (!s->old_peer ||
+	        noted(m, s->old_interface->name, s->old_peer->public_key) & (SL_RUNTIME_ALLOWED_IPS | SL_RUNTIME_REMOVED))
+		return false;
+	s->kind = SL_STEP_ALLOWED_IP_REMOVE;
+	s->new_interface = NULL;
+	s->new_peer = NULL;
+	return true;
+}
+
 /* Takes out of a step what is to be kept. Whether anything of it is left. */
 static bool leaves(const struct entry_map *m, struct sl_step *s)
 {
@@ -76,6 +91,7 @@ static bool leaves(const struct entry_map *m, struct sl_step *s)
 		s->changed &= ~changes_of(bits);
 		return s->changed != 0 && !(bits & SL_RUNTIME_REMOVED);
 	case SL_STEP_ALLOWED_IP_ADD:
+		return !(bits & (SL_RUNTIME_ALLOWED_IPS | SL_RUNTIME_REMOVED)) || only_takes(m, s);
 	case SL_STEP_ALLOWED_IP_REMOVE:
 		return !(bits & (SL_RUNTIME_ALLOWED_IPS | SL_RUNTIME_REMOVED));
 	case SL_STEP_INTERFACE_CHANGE:
@@ -123,22 +139,38 @@ static void undo_interface(struct sl_steps *steps, const struct sl_config_interf
 	s->changed = kind == SL_STEP_INTERFACE_CHANGE ? SL_CHANGE_KEY : 0;
 }
 
+/*
+ * In this order an allowed IP that `wg` moved goes back in one step, and no peer's are taken before who is to have them is
+ * there again.
+ */
+enum phase {
+	COMES_BACK, /* peers that were removed */
+	SET_BACK,   /* peers that were changed; they get what they lack */
+	SWEPT,      /* and lose what is not theirs */
+	GOES,       /* peers that were added */
+	PHASES,
+};
+
 static void undo_peer(struct sl_steps *steps, const struct sl_config_interface *ifp, const struct sl_config_map *peers,
-        const struct sl_runtime_entry *e)
+        const struct sl_runtime_entry *e, enum phase phase)
 {
 	uint32_t i = sl_config_map_find(peers, e->public_key);
+	uint32_t changed = e->bits & SL_RUNTIME_ADDED ? SL_CHANGE_ALLOWED_IPS : changes_of(e->bits);
 	struct sl_step *s;
 
 	if (i == SL_CONFIG_MAP_NONE) {
 		/* What the old file had the difference takes away itself. */
-		if (e->bits & SL_RUNTIME_ADDED)
+		if (phase == GOES && e->bits & SL_RUNTIME_ADDED)
 			append(steps, SL_STEP_RUNTIME_REMOVE, e)->new_interface = ifp;
 		return;
 	}
-	s = append(steps, SL_STEP_PEER_RESTORE, e);
+	if (phase == SWEPT ? !(changed & SL_CHANGE_ALLOWED_IPS) || e->bits & SL_RUNTIME_REMOVED
+	                   : phase != (e->bits & SL_RUNTIME_REMOVED ? COMES_BACK : SET_BACK))
+		return;
+	s = append(steps, phase == SWEPT ? SL_STEP_PEER_SWEEP : SL_STEP_PEER_RESTORE, e);
 	s->new_interface = ifp;
 	s->new_peer = &ifp->peers[i];
-	s->changed = e->bits & SL_RUNTIME_ADDED ? SL_CHANGE_ALLOWED_IPS : changes_of(e->bits);
+	s->changed = changed;
 }
 
 /* One interface's entries, [from, to). */
@@ -154,12 +186,13 @@ static void undo(struct sl_steps *steps, const struct sl_runtime_entry *entries,
 	for (uint32_t i = 0; i < new_if->n_peers; i++)
 		if (!new_if->peers[i].disabled)
 			sl_config_map_add(&peers, new_if->peers[i].public_key, i);
-	for (uint32_t i = from; i < to; i++) {
+	for (uint32_t i = from; i < to; i++)
 		if (is_interface(&entries[i]))
 			undo_interface(steps, old_if, new_if, &entries[i], SL_STEP_INTERFACE_CHANGE);
-		else
-			undo_peer(steps, new_if, &peers, &entries[i]);
-	}
+	for (enum phase phase = COMES_BACK; phase < PHASES; phase++)
+		for (uint32_t i = from; i < to; i++)
+			if (!is_interface(&entries[i]))
+				undo_peer(steps, new_if, &peers, &entries[i], phase);
 	sl_config_map_free(&peers);
 }
 

@@ -46,7 +46,15 @@ struct sl_reload {
 	uint64_t began, loaded, longest;
 	/* being applied */
 	uint32_t at, progress, failed;
+	unsigned steps_at_once, prefixes_at_once;
 };
+
+void
+sl_reload_bound(struct sl_reload *r, unsigned steps, unsigned prefixes)
+{
+	r->steps_at_once = steps;
+	r->prefixes_at_once = prefixes;
+}
 
 int
 sl_reload_create(struct sl_reload **out, struct sl_gateway *gw)
@@ -57,6 +65,7 @@ sl_reload_create(struct sl_reload **out, struct sl_gateway *gw)
 	if (r == NULL)
 		return -ENOMEM;
 	r->gw = gw;
+	sl_reload_bound(r, STEPS_PER_SLICE, PREFIXES_PER_SLICE);
 	r->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	ev.data.fd = r->fd;
 	if (r->fd < 0 || epoll_ctl(gw->epoll_fd, EPOLL_CTL_ADD, r->fd, &ev) != 0) {
@@ -113,6 +122,8 @@ describe(const struct sl_reload *r, FILE *out)
 	if (r->orders[0].json)
 		fputs("{\"changes\": [", out);
 	for (uint32_t i = 0; i < r->steps->n_steps; i++) {
+		if (!sl_step_is_told(&r->steps->steps[i]))
+			continue;
 		if (!r->orders[0].json) {
 			sl_step_print(r->steps, &r->steps->steps[i], out);
 			continue;
@@ -391,7 +402,7 @@ apply(struct sl_reload *r)
 	if (rc != 0) {
 		sl_log_error("reload: %s", text);
 		r->failed++;
-	} else if (s->kind != SL_STEP_KEPT) {
+	} else if (sl_step_is_change(s)) {
 		char fields[FIELDS_LEN];
 
 		sl_step_fields(r->steps, s, fields, sizeof(fields));
@@ -407,10 +418,10 @@ applied(struct sl_reload *r)
 	struct sl_config *old = r->gw->config;
 	uint64_t end = sl_clock_boot_ns();
 	char line[192];
-	uint32_t made = r->steps->n_steps;
+	uint32_t made = 0;
 
 	for (uint32_t i = 0; i < r->steps->n_steps; i++)
-		made -= r->steps->steps[i].kind == SL_STEP_KEPT;
+		made += sl_step_is_change(&r->steps->steps[i]);
 	if (!r->orders[0].keep_runtime)
 		sl_runtime_settle(r->gw->runtime, r->runtime, r->n_runtime);
 	r->gw->config = r->config;
@@ -439,9 +450,9 @@ sl_reload_advance(struct sl_reload *r)
 	if (r->stage != APPLYING)
 		return false;
 	sl_allowed_ips_batch_begin(r->gw->allowed);
-	for (unsigned i = 0; i < STEPS_PER_SLICE && r->at < r->steps->n_steps; i++) {
+	for (unsigned i = 0; i < r->steps_at_once && r->at < r->steps->n_steps; i++) {
 		apply(r);
-		if (sl_allowed_ips_changes(allowed) - prefixes >= PREFIXES_PER_SLICE)
+		if (sl_allowed_ips_changes(allowed) - prefixes >= r->prefixes_at_once)
 			break;
 	}
 	sl_allowed_ips_batch_commit(r->gw->allowed);

@@ -47,5 +47,7 @@ void sl_reload_forget(struct sl_reload *r, const void *ctx);
 int sl_reload_fd(const struct sl_reload *r);
 /* The descriptor is readable: the thread has ended. */
 void sl_reload_event(struct sl_reload *r);
+/* How much a slice applies at most, in steps and in allowed IPs: for tests, which look between any two steps. */
+void sl_reload_bound(struct sl_reload *r, unsigned steps, unsigned prefixes);
 /* One slice of applying. Whether there is more to do at once. */
 bool sl_reload_advance(struct sl_reload *r);

@@ -118,13 +118,68 @@ Test(allowed_ips, routes_none_keeps_prefixes_out_of_the_route_table)
 	cr_expect_eq(route_of("10.1.2.3"), 0);
 }
 
+/* To its end, a prefix at a time. */
+static int
+set_routes(uint16_t wg_if, bool on)
+{
+	uint32_t cursor = 0;
+	int rc;
+
+	do
+		rc = sl_allowed_ips_set_routes(ips, wg_if, on, &cursor, 1);
+	while (rc == SL_ALLOWED_IPS_MORE);
+	return rc;
+}
+
+/* What goes from one interface to another is both's for a moment: the route follows without a gap. */
+Test(allowed_ips, a_prefix_goes_to_another_interface)
+{
+	struct sl_prefix p = prefix("10.1.0.0/16");
+
+	cr_assert_eq(set_routes(WG1, true), 0);
+	add(WG0, 7, "10.1.0.0/16");
+	add(WG1, 9, "10.1.0.0/16");
+	cr_expect_eq(route_of("10.1.2.3"), SL_ROUTE(SL_ROUTE_PEER, 9));
+	cr_expect_eq(sl_allowed_ips_remove(ips, WG0, 7, &p), 0);
+	cr_expect_eq(route_of("10.1.2.3"), SL_ROUTE(SL_ROUTE_PEER, 9), "the last to get it keeps it");
+	add(WG0, 7, "10.1.0.0/16");
+	cr_assert_eq(set_routes(WG0, false), 0);
+	cr_expect_eq(route_of("10.1.2.3"), SL_ROUTE(SL_ROUTE_PEER, 9), "routed by one of them alone");
+	cr_expect_eq(key_lookup(keys0, "10.1.2.3"), 8);
+	cr_expect_eq(sl_allowed_ips_remove(ips, WG1, 9, &p), 0);
+	cr_expect_eq(route_of("10.1.2.3"), 0);
+}
+
+Test(allowed_ips, routes_are_switched_a_few_at_a_time)
+{
+	uint64_t before;
+	uint32_t cursor = 0;
+
+	for (unsigned i = 0; i < 100; i++) {
+		char text[SL_PREFIX_STRLEN];
+
+		snprintf(text, sizeof(text), "10.%u.0.0/16", i);
+		add(WG1, 9, text);
+	}
+	before = sl_allowed_ips_changes(ips);
+	cr_expect_eq(sl_allowed_ips_set_routes(ips, WG1, true, &cursor, 30), SL_ALLOWED_IPS_MORE);
+	cr_expect_eq(sl_allowed_ips_changes(ips) - before, 30);
+	cr_expect_eq(route_of("10.1.2.3"), SL_ROUTE(SL_ROUTE_PEER, 9));
+	cr_expect_eq(route_of("10.99.2.3"), 0);
+	add(WG1, 9, "10.200.0.0/16");
+	cr_expect_eq(route_of("10.200.2.3"), SL_ROUTE(SL_ROUTE_PEER, 9), "what comes meanwhile is one at once");
+	while (sl_allowed_ips_set_routes(ips, WG1, true, &cursor, 30) == SL_ALLOWED_IPS_MORE)
+		;
+	cr_expect_eq(route_of("10.99.2.3"), SL_ROUTE(SL_ROUTE_PEER, 9));
+}
+
 Test(allowed_ips, routes_can_be_switched_while_it_runs)
 {
 	add(WG1, 9, "10.1.0.0/16");
 	add(WG0, 7, "10.2.0.0/16");
-	cr_expect_eq(sl_allowed_ips_set_routes(ips, WG1, true), 0);
+	cr_expect_eq(set_routes(WG1, true), 0);
 	cr_expect_eq(route_of("10.1.2.3"), SL_ROUTE(SL_ROUTE_PEER, 9));
-	cr_expect_eq(sl_allowed_ips_set_routes(ips, WG1, false), 0);
+	cr_expect_eq(set_routes(WG1, false), 0);
 	cr_expect_eq(route_of("10.1.2.3"), 0);
 	cr_expect_eq(route_of("10.2.2.3"), SL_ROUTE(SL_ROUTE_PEER, 7));
 	cr_expect_eq(key_lookup(keys1, "10.1.2.3"), 10);

@@ -77,17 +77,22 @@ static const struct diff_case cases[] = {
                 "ports: {p: {device: net_null0, mtu: 1400, forward-clear: true}}\n", "~ port p: mtu, forward-clear\n"},
         {"port address", "ports: {p: {device: net_null0, addresses: [192.0.2.1/24, 10.0.0.1/8]}}\n",
                 "ports: {p: {device: net_null0, addresses: [192.0.2.2/24, 10.0.0.1/8]}}\n",
+                "+ address p 192.0.2.2/24\n"
+                "- address p 192.0.2.1/24\n"},
+        {"port address with another length: gone before it comes",
+                "ports: {p: {device: net_null0, addresses: [192.0.2.1/24]}}\n",
+                "ports: {p: {device: net_null0, addresses: [192.0.2.1/25]}}\n",
                 "- address p 192.0.2.1/24\n"
-                "+ address p 192.0.2.2/24\n"},
+                "+ address p 192.0.2.1/25\n"},
         {"port address moves", "ports: {p: {device: net_null0, addresses: [192.0.2.1/24]}, q: {device: net_null1}}\n",
                 "ports: {p: {device: net_null0}, q: {device: net_null1, addresses: [192.0.2.1/24]}}\n",
                 "- address p 192.0.2.1/24\n"
                 "+ address q 192.0.2.1/24\n"},
         {"gateway with its address", "ports: {p: {device: net_null0, addresses: [192.0.2.1/24], gateway: 192.0.2.9}}\n",
                 "ports: {p: {device: net_null0, addresses: [10.0.0.1/8], gateway: 10.0.0.9}}\n",
-                "- address p 192.0.2.1/24\n"
                 "+ address p 10.0.0.1/8\n"
-                "~ port p: gateway (IPv4)\n"},
+                "~ port p: gateway (IPv4)\n"
+                "- address p 192.0.2.1/24\n"},
         {"gateway goes", "ports: {p: {device: net_null0, gateway: \"fe80::1\"}}\n", "ports: {p: {device: net_null0}}\n",
                 "~ port p: gateway (IPv6)\n"},
         {"default route goes to the second port",
@@ -103,7 +108,8 @@ static const struct diff_case cases[] = {
 
         /* interfaces */
         {"interface keys", WG0(""), PORTS "interfaces: {wg0: {private-key: " SECRET_2 ", mtu: 1300, routes: none}}\n",
-                "~ interface wg0: mtu, private-key, routes\n"},
+                "~ interface wg0: mtu, private-key\n"
+                "~ interface wg0: routes\n"},
         {"interface comes", PORTS, WG0(", listen-port: 5, addresses: [10.0.0.1/24]"),
                 "+ interface wg0\n"
                 "+ address wg0 10.0.0.1/24\n"
@@ -120,12 +126,12 @@ static const struct diff_case cases[] = {
                 "- listen-port wg1 6\n"
                 "+ listen-port wg0 6\n"
                 "+ listen-port wg1 5\n"},
-        {"routes given from one to the other", TWO("", ", routes: none"), TWO(", routes: none", ""),
-                "~ interface wg0: routes\n"
-                "~ interface wg1: routes\n"},
-        {"routes given the other way: off before on", TWO(", routes: none", ""), TWO("", ", routes: none"),
+        {"routes given from one to the other: on before off", TWO("", ", routes: none"), TWO(", routes: none", ""),
                 "~ interface wg1: routes\n"
                 "~ interface wg0: routes\n"},
+        {"routes given the other way", TWO(", routes: none", ""), TWO("", ", routes: none"),
+                "~ interface wg0: routes\n"
+                "~ interface wg1: routes\n"},
 
         /* peers */
         {"peer comes", WG0(""), PEERS(PEER("a", KEY_A, "10.0.0.1, 10.0.0.2")), "+ peer wg0/a\n"},
@@ -142,8 +148,20 @@ static const struct diff_case cases[] = {
                 PEERS("a: {public-key: " KEY_A ", endpoint: \"h:2\"}"), "~ peer wg0/a: endpoint\n"},
         {"allowed IPs change", PEERS(PEER("a", KEY_A, "10.0.0.1, 10.0.0.2")),
                 PEERS(PEER("a", KEY_A, "10.0.0.2, 10.0.0.3")),
-                "- allowed-ip wg0/a 10.0.0.1/32\n"
-                "+ allowed-ip wg0/a 10.0.0.3/32\n"},
+                "+ allowed-ip wg0/a 10.0.0.3/32\n"
+                "- allowed-ip wg0/a 10.0.0.1/32\n"},
+        {"an allowed IP is cut in two: its halves are there before it goes", PEERS(PEER("a", KEY_A, "10.0.0.0/8")),
+                PEERS(PEER("a", KEY_A, "10.0.0.0/9, 10.128.0.0/9")),
+                "+ allowed-ip wg0/a 10.0.0.0/9\n"
+                "+ allowed-ip wg0/a 10.128.0.0/9\n"
+                "- allowed-ip wg0/a 10.0.0.0/8\n"},
+        {"allowed IPs in each other: the longer come first and go last",
+                PEERS(PEER("a", KEY_A, "10.1.0.0/16, 10.1.1.0/24") ", " PEER("b", KEY_B, "")),
+                PEERS(PEER("a", KEY_A, "10.2.0.0/16") ", " PEER("b", KEY_B, "10.2.2.0/24")),
+                "+ allowed-ip wg0/b 10.2.2.0/24\n"
+                "+ allowed-ip wg0/a 10.2.0.0/16\n"
+                "- allowed-ip wg0/a 10.1.0.0/16\n"
+                "- allowed-ip wg0/a 10.1.1.0/24\n"},
         {"allowed IP moves in one step", PEERS(PEER("a", KEY_A, "10.0.0.1") ", " PEER("b", KEY_B, "")),
                 PEERS(PEER("a", KEY_A, "") ", " PEER("b", KEY_B, "10.0.0.1")), "+ allowed-ip wg0/b 10.0.0.1/32\n"},
         {"allowed IPs exchanged", PEERS(PEER("a", KEY_A, "10.0.0.1") ", " PEER("b", KEY_B, "10.0.0.2")),
@@ -152,7 +170,6 @@ static const struct diff_case cases[] = {
                 "+ allowed-ip wg0/b 10.0.0.1/32\n"},
         {"peer with a new key: the old one goes when its allowed IPs are taken",
                 PEERS(PEER("a", KEY_A, "10.0.0.1, 10.0.0.9")), PEERS(PEER("a", KEY_B, "10.0.0.1")),
-                "- allowed-ip wg0/a 10.0.0.9/32\n"
                 "+ peer wg0/a\n"
                 "- peer wg0/a\n"},
         {"peer that goes gives to one that stays", PEERS(PEER("a", KEY_A, "10.0.0.1") ", " PEER("b", KEY_B, "")),
@@ -160,22 +177,27 @@ static const struct diff_case cases[] = {
                 "+ allowed-ip wg0/b 10.0.0.1/32\n"
                 "- peer wg0/a\n"},
         {"peer that goes and one that comes", PEERS(PEER("a", KEY_A, "10.0.0.1")), PEERS(PEER("b", KEY_B, "10.0.0.2")),
-                "- peer wg0/a\n"
-                "+ peer wg0/b\n"},
-        {"allowed IP moves between interfaces: gone before it comes",
+                "+ peer wg0/b\n"
+                "- peer wg0/a\n"},
+        {"allowed IP moves between interfaces: it comes before it goes",
                 TWO(", peers: {" PEER("a", KEY_A, "10.0.0.1") "}", ", peers: {" PEER("b", KEY_B, "") "}"),
                 TWO(", peers: {" PEER("a", KEY_A, "") "}", ", peers: {" PEER("b", KEY_B, "10.0.0.1") "}"),
-                "- allowed-ip wg0/a 10.0.0.1/32\n"
-                "+ allowed-ip wg1/b 10.0.0.1/32\n"},
+                "+ allowed-ip wg1/b 10.0.0.1/32\n"
+                "- allowed-ip wg0/a 10.0.0.1/32\n"},
         {"peer moves between interfaces", TWO(", peers: {" PEER("a", KEY_A, "10.0.0.1") "}", ""),
                 TWO("", ", peers: {" PEER("a", KEY_A, "10.0.0.1") "}"),
-                "- peer wg0/a\n"
-                "+ peer wg1/a\n"},
+                "+ peer wg1/a\n"
+                "- peer wg0/a\n"},
 
         /* routes */
         {"route comes", LAN(""), LAN("{to: 10.9.0.0/16, via: 192.0.2.9}"),
                 "+ route 10.9.0.0/16 via 192.0.2.9 port wan0\n"},
         {"route goes", LAN("{to: 10.9.0.0/16, port: wan0}"), LAN(""), "- route 10.9.0.0/16 port wan0\n"},
+        {"a route cut in two: its halves are there before it goes", LAN("{to: 10.8.0.0/15, port: wan0}"),
+                LAN("{to: 10.8.0.0/16, port: wan0}, {to: 10.9.0.0/16, port: wan0}"),
+                "+ route 10.8.0.0/16 port wan0\n"
+                "+ route 10.9.0.0/16 port wan0\n"
+                "- route 10.8.0.0/15 port wan0\n"},
         {"route replaced without a gap", LAN("{to: 10.9.0.0/16, via: 192.0.2.9}"),
                 LAN("{to: 10.9.0.0/16, interface: wg0}"), "+ route 10.9.0.0/16 interface wg0\n"},
         {"route whose interface goes", LAN("{to: 10.9.0.0/16, interface: wg0}"),
