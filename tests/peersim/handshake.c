@@ -159,6 +159,16 @@ static void send_initiation(struct sim *s, uint32_t peer)
 	sim_due(s, peer, pending->retry_ms);
 }
 
+/* The peer was queued for a task, and begins what that wants. */
+static void adopt_task(struct sim *s, struct sim_peer *p)
+{
+	if (p->task == SIM_NONE)
+		return;
+	sim_task_leave(s, &p->pending->task, false);
+	p->pending->task = p->task;
+	p->task = SIM_NONE;
+}
+
 /* A new initiation of that peer stands in the message; keeps it, or sends it. */
 static void initiation_made(
         struct sim *s, uint32_t peer, const struct sl_ikpsk2 *noise, const struct sl_msg_initiation *msg)
@@ -172,11 +182,7 @@ static void initiation_made(
 			abort();
 		p->pending->task = SIM_NONE;
 	}
-	if (p->task != SIM_NONE) {
-		sim_task_leave(s, &p->pending->task, false);
-		p->pending->task = p->task;
-		p->task = SIM_NONE;
-	}
+	adopt_task(s, p);
 	p->pending->noise = *noise;
 	p->pending->msg = *msg;
 	p->pending->local = msg->sender;
@@ -235,8 +241,7 @@ static bool initiate(struct sim *s)
 		const bool prepare = p->task != SIM_NONE && s->tasks[p->task].prepare;
 
 		if (p->pending && p->pending->prepared && !prepare) {
-			p->pending->task = p->task;
-			p->task = SIM_NONE;
+			adopt_task(s, p);
 			send_initiation(s, peer);
 			prepared++;
 		} else if (p->initiated_ms && s->now_ms - p->initiated_ms < GAP_MS) {

@@ -13,8 +13,14 @@ SIM_PRIVATE=() SIM_PUBLIC=() # identities of the hub
 
 # sim_network PEERS [WORDS...]: the hub's node, keys, and the file of its peers. The words are --mixed and --psk.
 sim_network() {
-	local private public
 	gateway_node hub
+	sim_peers "$@"
+}
+
+# sim_peers PEERS [WORDS...]: other keys and peers, for the next gateway.
+sim_peers() {
+	local private public
+	SIM_PRIVATE=() SIM_PUBLIC=()
 	SIM_PEERS=$1
 	shift
 	SIM_WORDS=("$@")
