@@ -153,7 +153,8 @@ write_allowed_ips(FILE *out, const struct sl_config *config, const struct sl_con
 
 /*
  * Rules that let nothing out but through the tunnel, to this machine itself, and what finding the router takes. The
- * tunnel's own packets carry the mark that wg-quick gives it for a default route.
+ * tunnel's own packets carry the mark that wg-quick gives it for a default route. The rules are of the table alone, so
+ * they hold when the tunnel's interface is lost, and go when it is taken down.
  */
 static void
 write_kill_switch(FILE *out)
@@ -162,7 +163,7 @@ write_kill_switch(FILE *out)
 	      "policy drop; oifname lo accept; oifname %i accept; meta mark $(wg show %i fwmark) accept; "
 	      "fib daddr type local accept; udp sport 68 udp dport 67 accept; udp sport 546 udp dport 547 accept; "
 	      "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept; }; }\"\n"
-	      "PreDown = nft delete table inet sluice_kill_switch\n",
+	      "PostDown = nft delete table inet sluice_kill_switch\n",
 		out);
 }
 
@@ -192,8 +193,9 @@ sl_client_file(FILE *out, const struct sl_config *config, const struct sl_config
 			"nothing says where '%s' is reached; give it `public-endpoint: ADDRESS:PORT`, or use --endpoint", ifp->name);
 		return false;
 	}
-	if (options->kill_switch && options->tunnel != SL_CLIENT_FULL) {
-		snprintf(why, size, "a kill switch needs a full tunnel; add --full-tunnel");
+	if (options->kill_switch && (options->tunnel != SL_CLIENT_FULL || options->allowed_ips)) {
+		snprintf(why, size, "a kill switch needs a full tunnel; %s",
+			options->allowed_ips ? "leave out --client-allowed-ips" : "add --full-tunnel");
 		return false;
 	}
 	fprintf(out, "# %s\n[Interface]\n", peer->name);

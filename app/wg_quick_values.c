@@ -145,6 +145,11 @@ static void leave_mark(struct sl_wg_quick_reader *r, const char *key, char *valu
 		        key);
 }
 
+static void leave_apps(struct sl_wg_quick_reader *r, const char *key, char *value)
+{
+	sl_wg_quick_error(r, true, r->line, "%s: which apps use a tunnel is the phone's to say; leave it out", key);
+}
+
 /* Commands are not repeated in messages: they may hold secrets. */
 static void leave_hook(struct sl_wg_quick_reader *r, const char *key, char *value)
 {
@@ -235,6 +240,8 @@ static const struct key interface_keys[] = {
         {"PreDown", leave_hook, .many = true, .as_it_is = true},
         {"PostDown", leave_hook, .many = true, .as_it_is = true},
         {"SaveConfig", take_save},
+        {"IncludedApplications", leave_apps, .many = true, .empty = true},
+        {"ExcludedApplications", leave_apps, .many = true, .empty = true},
 };
 
 static const struct key peer_keys[] = {
@@ -253,6 +260,18 @@ static const struct key *find_key(const struct key *keys, size_t n, const char *
 	return NULL;
 }
 
+/* Keys that give packets another form: a peer with them cannot be talked to. */
+static bool is_amnezia(const char *name)
+{
+	static const char *const names[] = {
+	        "Jc", "Jmin", "Jmax", "S1", "S2", "S3", "S4", "H1", "H2", "H3", "H4", "I1", "I2", "I3", "I4", "I5"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcasecmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
 static void unknown_key(struct sl_wg_quick_reader *r, const struct key *keys, size_t n, const char *name)
 {
 	bool in_peer = keys == peer_keys;
@@ -260,6 +279,12 @@ static void unknown_key(struct sl_wg_quick_reader *r, const struct key *keys, si
 	                                      : find_key(peer_keys, sizeof(peer_keys) / sizeof(keys[0]), name);
 	const char *names[SL_WG_QUICK_KEYS];
 
+	if (is_amnezia(name)) {
+		sl_wg_quick_error(r, false, r->line,
+		        "%s: a key of AmneziaWG, whose packets are not WireGuard's; take such keys out, at both ends",
+		        name);
+		return;
+	}
 	for (size_t i = 0; i < n; i++)
 		names[i] = keys[i].name;
 	if (elsewhere)

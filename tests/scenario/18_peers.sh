@@ -34,11 +34,9 @@ check_equal "the running gateway has it at once" 10.64.0.2/32 "$(on hub wg show 
 check_equal "the key is kept because that was asked for" "$(sed -n 's/^PrivateKey = //p' "$CONF")" "$(cat "$LAB_DIR/peers.d/laptop.key")"
 quick_up() {
 	on spoke1 "${QUICK[@]}" up "$CONF" >"$LAB_DIR/quick.log" 2>&1 || { cat "$LAB_DIR/quick.log"; return 1; }
-	LAB_PID[spoke1]=$(pgrep -nx -f 'wireguard-go lwg1')
 }
 quick_down() {
 	on spoke1 "${QUICK[@]}" down "$CONF" >"$LAB_DIR/quick.log" 2>&1 || { cat "$LAB_DIR/quick.log"; return 1; }
-	unset 'LAB_PID[spoke1]'
 }
 check "wg-quick takes the file" quick_up
 check "IPv4 through the tunnel" pings spoke1 $LAN4
@@ -46,13 +44,30 @@ check "IPv6 through the tunnel" pings spoke1 $LAN6
 check_equal "it is active" active "$(state laptop)"
 check "and down again" quick_down
 
+# --- what is exported is imported as the same
+
+sluice hub export laptop >"$CONF"
+(umask 077 && "$SLUICE" import --port p=net_null0 "$CONF" >"$LAB_DIR/imported.yaml" 2>"$LAB_DIR/import.err")
+check "import takes the file, and check what it prints" "$SLUICE" check -c "$LAB_DIR/imported.yaml"
+check_equal "with the same keys" "$(sed -n 's/^P[a-zA-Z]*Key = //p' "$CONF")" "$(sed -n 's/^ *p[a-z]*-key: //p' "$LAB_DIR/imported.yaml")"
+check_equal "the same networks" "$(sed -n 's/^AllowedIPs = //p' "$CONF")" "$(sed -n 's/^ *allowed-ips: \[\(.*\)\]/\1/p' "$LAB_DIR/imported.yaml" | tr -d '"')"
+check_equal "the same endpoint" "$(sed -n 's/^Endpoint = //p' "$CONF")" "$(sed -n 's/^ *endpoint: "\(.*\)"/\1/p' "$LAB_DIR/imported.yaml")"
+
 # --- everything through the tunnel, and nothing past it
 
 on inet ip address add 203.0.113.99/32 dev lo
 on inet ip address add 2001:db8:ffff::99/128 dev lo
 route inet 10.64.0.0/16 via $HUB4
 route inet fd00:64::/64 via $HUB6
-check "before the kill switch the outside is reached" pings spoke1 203.0.113.99
+OUTSIDE4=203.0.113.99 OUTSIDE6=2001:db8:ffff::99
+one_ping() {
+	on spoke1 ping -n -q -c 1 -W 1 "$1"
+}
+kill_switch() {
+	on spoke1 nft list table inet sluice_kill_switch
+}
+check "before the kill switch the outside is reached" pings spoke1 $OUTSIDE4
+check "IPv6 too" pings spoke1 $OUTSIDE6
 sluice hub export laptop --full-tunnel --kill-switch >"$CONF"
 check "wg-quick takes the file with the kill switch" quick_up
 check "IPv4 through the full tunnel" pings spoke1 $LAN4
@@ -60,13 +75,26 @@ check "IPv6 through the full tunnel" pings spoke1 $LAN6
 check "the outside through the full tunnel" pings spoke1 203.0.113.99
 on spoke1 ip rule add to 203.0.113.99 lookup main priority 1
 on spoke1 ip -6 rule add to 2001:db8:ffff::99 lookup main priority 1
-check_not "nothing goes past the tunnel, IPv4" on spoke1 ping -n -q -c 1 -W 1 203.0.113.99
-check_not "nothing goes past the tunnel, IPv6" on spoke1 ping -n -q -c 1 -W 1 2001:db8:ffff::99
+check_not "nothing goes past the tunnel, IPv4" one_ping $OUTSIDE4
+check_not "nothing goes past the tunnel, IPv6" one_ping $OUTSIDE6
 check "the tunnel goes on" pings spoke1 $LAN4
 on spoke1 ip rule delete priority 1
 on spoke1 ip -6 rule delete priority 1
+tunnel=$(pgrep -nx -f 'wireguard-go lwg1')
+kill -KILL "$tunnel" # and with it the interface goes, its routes, but not those past the tunnel
+check "the tunnel dies" until_true 5 process_gone "$tunnel"
+check_not "nothing goes past it then either, IPv4" one_ping $OUTSIDE4
+check_not "nothing goes past it then either, IPv6" one_ping $OUTSIDE6
+for family in -4 -6; do # what wg-quick could not take away
+	on spoke1 ip $family rule delete not fwmark 51820 table 51820
+	on spoke1 ip $family rule delete table main suppress_prefixlength 0
+done
+check "wg-quick takes the file once more" quick_up
+check "and the tunnel is there" pings spoke1 $LAN4
 check "and down again" quick_down
-check "without the kill switch the outside is reached" pings spoke1 203.0.113.99
+check_not "its rules are gone" kill_switch
+check "without the kill switch the outside is reached" pings spoke1 $OUTSIDE4
+check "IPv6 too" pings spoke1 $OUTSIDE6
 
 # --- a QR code is the same file
 
@@ -179,11 +207,11 @@ check_equal "and reads its files as they are" 0 "$(sluice hub reload --json | jq
 
 # --- what is refused
 
-refused() { # WORDS COMMAND...
-	local words=$1
+refused() { # PATTERN COMMAND...
+	local pattern=$1
 	shift
 	"$@" >"$LAB_DIR/refused.out" 2>"$LAB_DIR/refused.err" && return 1
-	grep -q -- "$words" "$LAB_DIR/refused.err" || { cat "$LAB_DIR/refused.err"; return 1; }
+	grep -q -- "$pattern" "$LAB_DIR/refused.err" || { cat "$LAB_DIR/refused.err"; return 1; }
 }
 check "a name twice" refused 'a peer .laptop. already' peer add laptop
 check "an address twice" refused 'belongs to peer' peer add twice --allowed-ips 10.64.0.2

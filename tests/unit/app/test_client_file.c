@@ -29,7 +29,7 @@
 	"policy drop; oifname lo accept; oifname %i accept; meta mark $(wg show %i fwmark) accept; fib daddr type "    \
 	"local accept; udp sport 68 udp dport 67 accept; udp sport 546 udp dport 547 accept; icmpv6 type { "           \
 	"nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept; }; }\"\n"                                 \
-	"PreDown = nft delete table inet sluice_kill_switch\n"
+	"PostDown = nft delete table inet sluice_kill_switch\n"
 #define OWN       "# a\n[Interface]\nPrivateKey = " SECRET "\nAddress = 10.64.0.2/32, fd00:64::2/128\n"
 #define OTHER     "\n[Peer]\nPublicKey = " PUBLIC "\n"
 #define SPLIT_IPS "AllowedIPs = 10.64.0.0/16, fd00:64::/64, 10.20.0.0/16, fd00:20::/64, 10.99.0.0/16, 10.30.0.0/16\n"
@@ -52,6 +52,9 @@ static const struct {
                 OWN KILL_SWITCH OTHER "Endpoint = 203.0.113.10:51820\n" ALL_IPS, false},
         {"kill switch without all", HUB("", IPS), {.kill_switch = true}, false,
                 "a kill switch needs a full tunnel; add --full-tunnel", true},
+        {"kill switch with networks", HUB("", IPS),
+                {.tunnel = SL_CLIENT_FULL, .kill_switch = true, .allowed_ips = "10.0.0.0/8"}, false,
+                "a kill switch needs a full tunnel; leave out --client-allowed-ips", true},
         {"named endpoint, psk, mtu, no key", HUB(", public-endpoint: vpn.example.net:4500, mtu: 1380", IPS
                                                          ", preshared-key: " PSK),
                 {.keepalive = -1}, true,

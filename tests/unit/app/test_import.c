@@ -97,6 +97,29 @@ static const struct {
                     "\n      dave:\n        public-key: " KEY_C "\n      peer-4:\n        public-key: " KEY
                     "\n      peer-5:\n        public-key: " PSK "\n",
                 ""},
+        {"a phone's: apps, no peers' comments, a whole length for each address",
+                "[Interface]\nAddress = 10.68.12.34/32,fc00:bbbb::5:c21/128\nDNS = 10.64.0.1\n"
+                "ExcludedApplications = com.example.a, com.example.b\nIncludedApplications =\n\n[Peer]\nPublicKey "
+                "= " KEY_A "\nAllowedIPs = 0.0.0.0/0,::0/0\nEndpoint = 193.32.127.66:51820\n",
+                IFP "    addresses: [\"10.68.12.34/32\", \"fc00:bbbb::5:c21/128\"]\n" A
+                    "        endpoint: \"193.32.127.66:51820\"\n        allowed-ips: [\"0.0.0.0/0\", \"::/0\"]\n",
+                "t.conf:3: warning: DNS: a gateway does not set the machine's resolver; give it to clients with "
+                "`sluice "
+                "export --dns`\n"
+                "t.conf:4: warning: ExcludedApplications: which apps use a tunnel is the phone's to say; leave it out\n"
+                "t.conf:5: warning: IncludedApplications: which apps use a tunnel is the phone's to say; leave it "
+                "out\n"},
+        {"what wg showconf prints",
+                "[Interface]\nListenPort = 51820\nFwMark = 0xca6c\nPrivateKey = " KEY "\n\n[Peer]\nPublicKey = " KEY_A
+                "\nPresharedKey = " PSK "\nAllowedIPs = 10.0.0.2/32, fd00::2/128\nEndpoint = [2001:db8::1]:51820\n"
+                "PersistentKeepalive = 25\n\n[Peer]\nPublicKey = " KEY_B "\n",
+                IFP OWN "    listen-port: 51820\n" A "        preshared-key: " PSK
+                        "\n        endpoint: \"[2001:db8::1]:51820\"\n        allowed-ips: [\"10.0.0.2/32\", "
+                        "\"fd00::2/128\"]\n        persistent-keepalive: 25\n      peer-2:\n        public-key: " KEY_B
+                        "\n",
+                "t.conf:3: warning: FwMark: marks are for the kernel's routing, which the tunnel's packets do not pass "
+                "here; "
+                "leave it out\n"},
         {"the last one counts",
                 "[Interface]\nListenPort=1\nListenPort=2\n" PEER "AllowedIPs=10.0.0.0/8,10.1.2.3/8\n"
                 "[Peer]\nPublicKey=" KEY_B "\nAllowedIPs=10.0.0.0/8\n",
@@ -119,6 +142,8 @@ static const struct {
         {"ListenPort = 1\n", "1: ListenPort: in no section; put it below [Interface] or [Peer]"},
         {"[Interface]\n; a comment\n", "2: neither a section nor KEY = VALUE; take the line out, or put a # before it"},
         {"[Interface]\nListenPrt = 1\n", "2: unknown key 'ListenPrt'; did you mean 'ListenPort'?"},
+        {"[Interface]\nJmin = 40\n", "2: Jmin: a key of AmneziaWG, whose packets are not WireGuard's; take such keys "
+                                     "out, at both ends"},
         {"[Interface]\nEndpoint = a:1\n", "2: Endpoint: not a key of [Interface]; put it below [Peer]"},
         {PEER "Address = 10.0.0.1\n", "3: Address: not a key of [Peer]; put it below [Interface]"},
         {"[Interface]\nPrivateKey = abc\n",
