@@ -48,26 +48,27 @@ is_what(const char *what)
 static int
 print(const char *answer, size_t len, bool as_json)
 {
-	json_error_t error;
+	struct sl_shown_peers peers;
+	json_error_t error = {.text = "a peer"};
 	json_t *root;
 	const char *refused;
+	bool ok;
 
 	if (as_json && strncmp(answer, "{\"error\"", 8) != 0) {
 		fwrite(answer, 1, len, stdout);
 		return fflush(stdout) == 0 ? SL_EXIT_DONE : SL_EXIT_FAILED;
 	}
-	root = json_loadb(answer, len, 0, &error);
-	if (root == NULL) {
-		fprintf(stderr, "sluice show: the gateway's answer is cut off or damaged: %s\n", error.text);
-		return SL_EXIT_FAILED;
-	}
+	root = sl_shown_begin(answer, len, &peers, &error);
 	refused = json_string_value(json_object_get(root, "error"));
 	if (refused)
 		fprintf(stderr, "sluice show: %s\n", refused);
-	else
-		sl_show_text(root, stdout);
+	else if (root)
+		sl_show_text(root, &peers, stdout);
+	ok = root && !peers.damaged;
+	if (!ok)
+		fprintf(stderr, "sluice show: the gateway's answer is cut off or damaged: %s\n", error.text);
 	json_decref(root);
-	return refused ? SL_EXIT_FAILED : SL_EXIT_DONE;
+	return refused || !ok || fflush(stdout) != 0 ? SL_EXIT_FAILED : SL_EXIT_DONE;
 }
 
 int

@@ -117,53 +117,76 @@ print_handshakes(const json_t *o, const struct style *s, FILE *out)
 }
 
 static void
-print_failure(const json_t *o, const struct style *s, FILE *out)
+print_failure(struct sl_slice failure, const struct style *s, FILE *out)
 {
-	const json_t *f = json_object_get(o, "handshake-failure");
+	json_t *f = failure.text ? sl_slice_value(failure) : NULL;
 
 	if (f == NULL)
 		return;
 	fprintf(out, "  %slast handshake failure%s: %s (%s), ", s->bold, s->off, text(f, "text"), text(f, "hint"));
 	print_duration(number(f, "ago") / NSEC_PER_SEC, out);
 	fputs(number(f, "ago") >= NSEC_PER_SEC ? " ago\n" : "\n", out);
+	json_decref(f);
+}
+
+/* A line with that text, where there is one. */
+static void
+print_given(const char *label, struct sl_slice value, const struct style *s, FILE *out)
+{
+	if (value.text == NULL)
+		return;
+	fprintf(out, "  %s%s%s: ", s->bold, label, s->off);
+	sl_slice_print(value, out);
+	fputc('\n', out);
 }
 
 static void
-print_peer(const json_t *o, const struct style *s, FILE *out)
+print_allowed_ips(struct sl_slice list, const struct style *s, FILE *out)
 {
-	json_int_t handshake = number(o, "latest-handshake") / NSEC_PER_SEC;
-	json_int_t ago = (json_int_t)time(NULL) - handshake;
+	const char *at = NULL, *comma = "";
+	struct sl_slice item;
 
-	fprintf(out, "%speer%s: %s%s%s\n", s->yellow, s->off, s->yellow, text(o, "public-key"), s->off);
-	if (json_object_get(o, "name"))
-		fprintf(out, "  %sname%s: %s\n", s->bold, s->off, text(o, "name"));
-	if (json_is_true(json_object_get(o, "preshared-key")))
-		fprintf(out, "  %spreshared key%s: (hidden)\n", s->bold, s->off);
-	if (json_object_get(o, "endpoint-name"))
-		fprintf(out, "  %sendpoint name%s: %s\n", s->bold, s->off, text(o, "endpoint-name"));
-	if (json_object_get(o, "endpoint"))
-		fprintf(out, "  %sendpoint%s: %s\n", s->bold, s->off, text(o, "endpoint"));
 	fprintf(out, "  %sallowed ips%s: ", s->bold, s->off);
-	print_list(json_object_get(o, "allowed-ips"), "(none)", out);
-	fputc('\n', out);
+	for (; sl_slice_next(list, &at, &item); comma = ", ") {
+		fputs(comma, out);
+		sl_slice_print(item, out);
+	}
+	fputs(*comma ? "\n" : "(none)\n", out);
+}
+
+static void
+print_peer(const struct sl_shown_peer *p, const struct style *s, FILE *out)
+{
+	int64_t handshake = p->latest_handshake / NSEC_PER_SEC;
+	int64_t ago = handshake ? (int64_t)time(NULL) - handshake : 0;
+
+	fprintf(out, "%speer%s: %s", s->yellow, s->off, s->yellow);
+	sl_slice_print(p->public_key, out);
+	fprintf(out, "%s\n", s->off);
+	print_given("name", p->name, s, out);
+	if (p->preshared_key)
+		fprintf(out, "  %spreshared key%s: (hidden)\n", s->bold, s->off);
+	print_given("endpoint name", p->endpoint_name, s, out);
+	print_given("endpoint", p->endpoint, s, out);
+	print_allowed_ips(p->allowed_ips, s, out);
 	if (handshake) {
 		fprintf(out, "  %slatest handshake%s: ", s->bold, s->off);
 		print_duration(ago > 0 ? ago : 0, out);
 		fputs(ago > 0 ? " ago\n" : "\n", out);
 	}
-	if (number(o, "rx-bytes") || number(o, "tx-bytes")) {
+	if (p->rx_bytes || p->tx_bytes) {
 		fprintf(out, "  %stransfer%s: ", s->bold, s->off);
-		print_bytes(number(o, "rx-bytes"), out);
+		print_bytes(p->rx_bytes, out);
 		fputs(" received, ", out);
-		print_bytes(number(o, "tx-bytes"), out);
+		print_bytes(p->tx_bytes, out);
 		fputs(" sent\n", out);
 	}
-	if (number(o, "persistent-keepalive")) {
+	if (p->persistent_keepalive) {
 		fprintf(out, "  %spersistent keepalive%s: every ", s->bold, s->off);
-		print_duration(number(o, "persistent-keepalive"), out);
+		print_duration(p->persistent_keepalive, out);
 		fputc('\n', out);
 	}
-	print_failure(o, s, out);
+	print_failure(p->failure, s, out);
 }
 
 static void
@@ -257,38 +280,64 @@ print_all(const json_t *list, print_fn print, const char *none, bool spaced, con
 	}
 }
 
-/* As `wg show`: each interface, followed by its peers. Where only interfaces were asked for, their handshakes. */
-static void
-print_wireguard(const json_t *root, const struct style *s, FILE *out)
+static bool
+is_shown(const json_t *interfaces, struct sl_slice name)
 {
-	const json_t *interfaces = json_object_get(root, "interfaces"), *peers = json_object_get(root, "peers");
-	const json_t *interface, *peer;
-	size_t i, k;
+	const json_t *interface;
+	size_t i;
+
+	json_array_foreach(interfaces, i, interface)
+		if (sl_slice_is(name, text(interface, "name")))
+			return true;
+	return false;
+}
+
+/*
+ * As `wg show`: each interface, followed by its peers, which come in the same order. Where only interfaces were asked for, their
+ * handshakes.
+ */
+static void
+print_wireguard(const json_t *root, struct sl_shown_peers *peers, const struct style *s, FILE *out)
+{
+	const json_t *interfaces = json_object_get(root, "interfaces"), *interface;
+	bool asked = json_object_get(root, "peers") != NULL;
+	struct sl_shown_peer peer;
+	bool more = sl_shown_next(peers, &peer);
+	size_t i;
 
 	json_array_foreach(interfaces, i, interface) {
 		if (i > 0)
 			fputc('\n', out);
 		print_interface(interface, s, out);
-		if (peers == NULL)
+		if (!asked)
 			print_handshakes(interface, s, out);
-		json_array_foreach(peers, k, peer) {
-			if (strcmp(text(peer, "interface"), text(interface, "name")) != 0)
-				continue;
-			fputc('\n', out);
-			print_peer(peer, s, out);
+		for (; more; more = sl_shown_next(peers, &peer)) {
+			if (sl_slice_is(peer.interface, text(interface, "name"))) {
+				fputc('\n', out);
+				print_peer(&peer, s, out);
+			} else if (is_shown(interfaces, peer.interface)) {
+				break;
+			} /* else its interface has come since */
 		}
 	}
-	if (interfaces == NULL)
-		print_all(peers, print_peer, "no peers", true, s, out);
+	if (interfaces != NULL || !asked)
+		return;
+	if (!more)
+		fputs("no peers\n", out);
+	for (i = 0; more; more = sl_shown_next(peers, &peer)) {
+		if (i++ > 0)
+			fputc('\n', out);
+		print_peer(&peer, s, out);
+	}
 }
 
 void
-sl_show_text(const json_t *root, FILE *out)
+sl_show_text(const json_t *root, struct sl_shown_peers *peers, FILE *out)
 {
 	const struct style *s = isatty(fileno(out)) ? &colour : &plain;
 	const json_t *mbufs = json_object_get(root, "mbufs");
 
-	print_wireguard(root, s, out);
+	print_wireguard(root, peers, s, out);
 	print_all(json_object_get(root, "ports"), print_port, "no ports", true, s, out);
 	print_all(json_object_get(root, "routes"), print_route, "no routes", false, s, out);
 	print_all(json_object_get(root, "workers"), print_worker, NULL, false, s, out);

@@ -7,4 +7,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-void sl_show_text(const json_t *root, FILE *out);
+#include "app/shown_peers.h"
+
+/* root: all but the peers, which are read as far as they are printed. */
+void sl_show_text(const json_t *root, struct sl_shown_peers *peers, FILE *out);

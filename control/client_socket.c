@@ -17,8 +17,12 @@
 #include "crypto/wipe.h"
 
 #define TEXT_PER_SLICE    (64 * 1024)
-#define OBJECTS_PER_SLICE 16
 #define ALLOWED_PER_SLICE 512
+/* What one slice may cost, in shares: as many allowed IPs as are formatted in the time of a peer are one, any other object is several. */
+#define SHARES_PER_SLICE  128
+#define SHARES_OF_PEER    1
+#define SHARES_OF_OTHER   8
+#define ALLOWED_PER_SHARE 16
 
 enum section {
 	SECTION_GATEWAY,
@@ -58,6 +62,7 @@ struct client_state {
 	unsigned left;        /* bits of sections not yet written */
 	unsigned section;     /* being written; SECTION_COUNT: none */
 	bool any_section, any_object;
+	unsigned shares;      /* of this slice, used so far */
 	uint32_t at;          /* place within the section */
 	struct sl_proto_cursor cursor;
 	struct sl_proto_peer *peer; /* whose allowed IPs are being written */
@@ -69,9 +74,9 @@ struct client_state {
 	size_t len, sent;
 };
 
-/* Writes an object as an element of the section's array. open: the closing brace is left out. */
+/* Writes an object as an element of the section's array. */
 static void
-write_object(struct sl_api_conn *c, struct client_state *s, json_t *object, bool open)
+write_object(struct sl_api_conn *c, struct client_state *s, json_t *object)
 {
 	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
 
@@ -82,9 +87,26 @@ write_object(struct sl_api_conn *c, struct client_state *s, json_t *object, bool
 	}
 	if (s->any_object)
 		sl_api_write(c, ",\n", 2);
-	sl_api_write(c, text, strlen(text) - open);
+	sl_api_write(c, text, strlen(text));
 	s->any_object = true;
 	free(text);
+}
+
+/* The same of a peer; its list of allowed IPs stays open. */
+static void
+write_peer(struct sl_api_conn *c, struct client_state *s, const struct sl_proto_peer *peer)
+{
+	char text[SL_SHOW_PEER_MAX];
+	size_t len = sl_show_peer(c->gateway, peer, text);
+
+	if (len == 0) {
+		c->dead = true;
+		return;
+	}
+	if (s->any_object)
+		sl_api_write(c, ",\n", 2);
+	sl_api_write(c, text, len);
+	s->any_object = true;
 }
 
 /* Goes on with a peer's allowed IPs, and closes its object after the last. */
@@ -94,14 +116,19 @@ write_allowed_ips(struct sl_api_conn *c, struct client_state *s)
 	bool end = sl_proto_peer_at(c->gateway->proto, s->peer_slot) != s->peer;
 	char text[SL_PREFIX_STRLEN];
 	struct sl_prefix p;
+	unsigned i = 0;
 
-	for (unsigned i = 0; i < ALLOWED_PER_SLICE && !end; i++) {
+	for (; i < ALLOWED_PER_SLICE && !end; i++) {
 		end = !sl_allowed_ips_next(c->gateway->allowed, s->peer_slot, &s->allowed_cursor, &p);
 		if (end)
 			break;
-		sl_api_printf(c, "%s\"%s\"", s->any_allowed ? "," : "", sl_prefix_format(&p, text));
+		sl_api_write(c, s->any_allowed ? ",\"" : "\"", s->any_allowed ? 2 : 1);
+		sl_prefix_format(&p, text);
+		sl_api_write(c, text, strlen(text));
+		sl_api_write(c, "\"", 1);
 		s->any_allowed = true;
 	}
+	s->shares += i / ALLOWED_PER_SHARE;
 	if (end) {
 		sl_api_write(c, "]}", 2);
 		s->peer = NULL;
@@ -131,12 +158,12 @@ next_peer(struct sl_api_conn *c, struct client_state *s)
 		if (peer == NULL)
 			sl_proto_cursor_close(&s->cursor);
 	}
-	write_object(c, s, sl_show_peer(c->gateway, peer), true);
-	sl_api_printf(c, ",\"allowed-ips\":[");
+	write_peer(c, s, peer);
 	s->peer = peer;
 	s->peer_slot = peer->slot;
 	s->allowed_cursor = 0;
 	s->any_allowed = false;
+	write_allowed_ips(c, s);
 	return true;
 }
 
@@ -150,7 +177,7 @@ next_if(struct sl_api_conn *c, struct client_state *s, enum sl_if_kind kind)
 	if (s->at == SL_IF_MAX)
 		return false;
 	gi = c->gateway->ifs[s->at++];
-	write_object(c, s, kind == SL_IF_PORT ? sl_show_port(gi) : sl_show_interface(gi), false);
+	write_object(c, s, kind == SL_IF_PORT ? sl_show_port(gi) : sl_show_interface(gi));
 	return true;
 }
 
@@ -162,7 +189,7 @@ next_drop(struct sl_api_conn *c, struct client_state *s)
 	while (o == NULL && s->at < SL_DROP_COUNT)
 		o = sl_show_drop(c->gateway, s->at++);
 	if (o)
-		write_object(c, s, o, false);
+		write_object(c, s, o);
 	return o != NULL;
 }
 
@@ -172,7 +199,7 @@ next_route(struct sl_api_conn *c, struct client_state *s)
 	json_t *o = sl_show_route(c->gateway, &s->at);
 
 	if (o)
-		write_object(c, s, o, false);
+		write_object(c, s, o);
 	return o != NULL;
 }
 
@@ -194,12 +221,12 @@ next_object(struct sl_api_conn *c, struct client_state *s)
 	case SECTION_WORKERS:
 		if (s->at == c->gateway->dp->n_workers)
 			return false;
-		write_object(c, s, sl_show_worker(c->gateway, (uint16_t)s->at++), false);
+		write_object(c, s, sl_show_worker(c->gateway, (uint16_t)s->at++));
 		return true;
 	case SECTION_STAGES:
 		if (s->at == SL_STAGE_COUNT)
 			return false;
-		write_object(c, s, sl_show_stage(c->gateway, s->at++), false);
+		write_object(c, s, sl_show_stage(c->gateway, s->at++));
 		return true;
 	default:
 		return false;
@@ -225,9 +252,9 @@ begin_section(struct sl_api_conn *c, struct client_state *s)
 	s->any_object = false;
 	s->at = 0;
 	if (s->section == SECTION_GATEWAY)
-		write_object(c, s, sl_show_gateway(c->gateway), false);
+		write_object(c, s, sl_show_gateway(c->gateway));
 	else if (s->section == SECTION_MBUFS)
-		write_object(c, s, sl_show_mbufs(c->gateway), false);
+		write_object(c, s, sl_show_mbufs(c->gateway));
 	else
 		sl_api_write(c, "[", 1);
 }
@@ -279,7 +306,9 @@ client_advance(struct sl_api_conn *c)
 		write_text(c, s);
 		return;
 	}
-	for (unsigned i = 0; i < OBJECTS_PER_SLICE; i++) {
+	s->shares = 0;
+	while (s->shares < SHARES_PER_SLICE && !c->dead) {
+		s->shares += s->section == SECTION_PEERS ? SHARES_OF_PEER : SHARES_OF_OTHER;
 		if (s->section != SECTION_COUNT && next_object(c, s))
 			continue;
 		if (s->section != SECTION_COUNT && !is_single(s->section))

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 
+#include "control/json_write.h"
 #include "crypto/aead.h"
 #include "crypto/base64.h"
 
@@ -125,37 +126,52 @@ failures(const struct sl_failure_counts *f, uint64_t now)
 	return o;
 }
 
-json_t *
-sl_show_peer(struct sl_gateway *gw, const struct sl_proto_peer *peer)
+static bool
+write_failures(struct sl_json_writer *w, const struct sl_failure_counts *f, uint64_t now)
+{
+	json_t *o = failures(f, now);
+	char *text = json_dumps(o, JSON_COMPACT);
+
+	json_decref(o);
+	if (text)
+		sl_json_raw(w, "handshake-failure", text);
+	free(text);
+	return text != NULL;
+}
+
+size_t
+sl_show_peer(struct sl_gateway *gw, const struct sl_proto_peer *peer, char buf[SL_SHOW_PEER_MAX])
 {
 	const struct sl_gateway_peer *mine = sl_gateway_peer(peer);
 	struct sl_proto_peer_info info;
+	struct sl_json_writer w;
 	char endpoint[SL_ENDPOINT_STRLEN], key[SL_KEY_BASE64_LEN + 1];
-	json_t *o = json_object();
 
 	sl_proto_peer_info(peer, gw->now, &info);
 	sl_key_to_base64(key, peer->public_key);
+	sl_json_begin(&w, buf, SL_SHOW_PEER_MAX);
 	if (peer->name)
-		set_text(o, "name", peer->name);
-	set_text(o, "interface", sl_gateway_peer_if(peer)->name);
-	set_text(o, "source", mine->source == SL_SOURCE_FILE ? "file" : "socket");
-	set_text(o, "public-key", key);
-	json_object_set_new(o, "preshared-key", json_boolean(peer->has_psk));
+		sl_json_text(&w, "name", peer->name);
+	sl_json_text(&w, "interface", sl_gateway_peer_if(peer)->name);
+	sl_json_text(&w, "source", mine->source == SL_SOURCE_FILE ? "file" : "socket");
+	sl_json_text(&w, "public-key", key);
+	sl_json_bool(&w, "preshared-key", peer->has_psk);
 	if (info.endpoint.ip.family != SL_AF_NONE)
-		set_text(o, "endpoint", sl_endpoint_format(&info.endpoint, endpoint));
+		sl_json_text(&w, "endpoint", sl_endpoint_format(&info.endpoint, endpoint));
 	if (mine->endpoint_host)
-		set_text(o, "endpoint-name", mine->endpoint_host);
-	set_int(o, "persistent-keepalive", peer->keepalive_interval);
-	set_int(o, "rx-bytes", info.rx_bytes);
-	set_int(o, "tx-bytes", info.tx_bytes);
-	set_int(o, "latest-handshake",
+		sl_json_text(&w, "endpoint-name", mine->endpoint_host);
+	sl_json_int(&w, "persistent-keepalive", peer->keepalive_interval);
+	sl_json_int(&w, "rx-bytes", info.rx_bytes);
+	sl_json_int(&w, "tx-bytes", info.tx_bytes);
+	sl_json_int(&w, "latest-handshake",
 		(uint64_t)info.latest_handshake.tv_sec * SL_NSEC_PER_SEC + (uint64_t)info.latest_handshake.tv_nsec);
-	json_object_set_new(o, "session", json_boolean(info.session));
-	set_int(o, "session-age", info.session_age);
-	json_object_set_new(o, "handshaking", json_boolean(info.handshaking));
-	if (peer->failures)
-		json_object_set_new(o, "handshake-failure", failures(peer->failures, gw->now));
-	return o;
+	sl_json_bool(&w, "session", info.session);
+	sl_json_int(&w, "session-age", info.session_age);
+	sl_json_bool(&w, "handshaking", info.handshaking);
+	if (peer->failures && !write_failures(&w, peer->failures, gw->now))
+		return 0;
+	sl_json_raw(&w, "allowed-ips", "[");
+	return w.full ? 0 : (size_t)(w.at - buf);
 }
 
 json_t *

@@ -12,8 +12,12 @@
 
 json_t *sl_show_gateway(struct sl_gateway *gw);
 json_t *sl_show_interface(struct sl_gateway_if *gi);
-/* Without "allowed-ips", which may be very many: the caller adds them. */
-json_t *sl_show_peer(struct sl_gateway *gw, const struct sl_proto_peer *peer);
+/*
+ * Writes a peer as text, for there are many: up to the list of its allowed IPs, which may be long, and which the caller goes on with and closes.
+ * The length; 0 without memory.
+ */
+#define SL_SHOW_PEER_MAX 8192 /* bytes */
+size_t sl_show_peer(struct sl_gateway *gw, const struct sl_proto_peer *peer, char buf[SL_SHOW_PEER_MAX]);
 json_t *sl_show_port(struct sl_gateway_if *gi);
 /* One connected or static route; or NULL at the end. *cursor is 0 at first. */
 json_t *sl_show_route(struct sl_gateway *gw, uint32_t *cursor);

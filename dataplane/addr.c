@@ -164,11 +164,39 @@ sl_endpoint_parse(const char *text, struct sl_endpoint *out)
 	return true;
 }
 
+/* Appends a number and a NUL; returns where that is. */
+static char *
+put_number(char *at, unsigned n)
+{
+	char digits[10];
+	unsigned len = 0;
+
+	do
+		digits[len++] = (char)('0' + n % 10);
+	while (n /= 10);
+	while (len > 0)
+		*at++ = digits[--len];
+	*at = '\0';
+	return at;
+}
+
+static char *
+put_ip4(char *at, const uint8_t bytes[4])
+{
+	for (unsigned i = 0; i < 4; i++) {
+		if (i > 0)
+			*at++ = '.';
+		at = put_number(at, bytes[i]);
+	}
+	return at;
+}
+
 char *
 sl_ip_format(const struct sl_ip *ip, char buf[static SL_IP_STRLEN])
 {
-	if (ip->family == SL_AF_NONE ||
-		!inet_ntop(ip->family == SL_AF_INET ? AF_INET : AF_INET6, ip->bytes, buf, SL_IP_STRLEN))
+	if (ip->family == SL_AF_INET)
+		put_ip4(buf, ip->bytes);
+	else if (ip->family == SL_AF_NONE || !inet_ntop(AF_INET6, ip->bytes, buf, SL_IP_STRLEN))
 		memcpy(buf, "none", 5);
 	return buf;
 }
@@ -176,22 +204,27 @@ sl_ip_format(const struct sl_ip *ip, char buf[static SL_IP_STRLEN])
 char *
 sl_prefix_format(const struct sl_prefix *p, char buf[static SL_PREFIX_STRLEN])
 {
-	size_t n;
+	char *at = buf + strlen(sl_ip_format(&p->addr, buf));
 
-	sl_ip_format(&p->addr, buf);
-	n = strlen(buf);
-	snprintf(buf + n, SL_PREFIX_STRLEN - n, "/%u", p->len);
+	*at++ = '/';
+	put_number(at, p->len);
 	return buf;
 }
 
 char *
 sl_endpoint_format(const struct sl_endpoint *e, char buf[static SL_ENDPOINT_STRLEN])
 {
-	char addr[SL_IP_STRLEN];
 	bool v6 = e->ip.family == SL_AF_INET6;
+	char *at = buf;
 
 	if (e->ip.family == SL_AF_NONE)
 		return memcpy(buf, "none", 5);
-	snprintf(buf, SL_ENDPOINT_STRLEN, "%s%s%s:%u", v6 ? "[" : "", sl_ip_format(&e->ip, addr), v6 ? "]" : "", e->port);
+	if (v6)
+		*at++ = '[';
+	at += strlen(sl_ip_format(&e->ip, at));
+	if (v6)
+		*at++ = ']';
+	*at++ = ':';
+	put_number(at, e->port);
 	return buf;
 }
