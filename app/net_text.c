@@ -27,8 +27,7 @@ const char *sl_own_address_problem(const struct sl_prefix *prefix)
 	return NULL;
 }
 
-/* All digits and dots would be an IPv4 address that is wrong, not a name. */
-static bool host_ok(const char *host)
+bool sl_host_ok(const char *host)
 {
 	size_t label = 0, len = strlen(host);
 	bool letter = false;
@@ -75,7 +74,7 @@ const char *sl_endpoint_read(const char *text, uint16_t port, char host[SL_HOST_
 			return "is too long; write ADDRESS:PORT or NAME:PORT";
 		if (strchr(host, ':') && host[0] != '[')
 			return "is not an address and port; write an IPv6 one as [2001:db8::1]:51820";
-		if (!host_ok(host))
+		if (!sl_host_ok(host))
 			return "is neither an IP address nor a host name with a port; write ADDRESS:PORT or NAME:PORT";
 		out->port = colon ? parse_port(colon + 1) : port;
 		if (out->port == 0)

@@ -14,6 +14,9 @@ enum {
  * does. */
 const char *sl_own_address_problem(const struct sl_prefix *prefix);
 
+/* Whether text is a host's or a domain's name. One of digits and dots alone is a wrong IPv4 address and none. */
+bool sl_host_ok(const char *text);
+
 /*
  * ADDRESS:PORT, [ADDRESS]:PORT or NAME:PORT. port: stands for one that is left out; 0: it must be there. A name is put
  * into `host`, which out->host then points to. NULL, or what is wrong and what to do, to be put after the text.

@@ -9,6 +9,7 @@
 
 #include "app/atomic_file.h"
 #include "app/commands.h"
+#include "app/net_text.h"
 #include "app/peer_commands.h"
 #include "app/peer_store.h"
 #include "app/pool.h"
@@ -28,8 +29,7 @@ struct draft {
 	struct sl_peer_store store;
 	const struct sl_config_interface *ifp;
 	struct sl_config_peer peer;
-	struct sl_config_endpoint endpoint;
-	char host[256];
+	char host[SL_HOST_TEXT];
 	struct sl_prefix prefixes[PREFIXES_MAX];
 	uint8_t private_key[SL_KEY_LEN];
 	bool has_private_key;
@@ -152,27 +152,6 @@ take_keys(struct draft *d, const struct sl_peer_options *o)
 	return false;
 }
 
-/* Where the peer is, as told: ADDRESS:PORT or NAME:PORT. What is wrong with a name the gateway says. */
-static bool
-take_endpoint(struct draft *d, const char *text)
-{
-	const char *colon = text ? strrchr(text, ':') : NULL;
-	long port = colon ? strtol(colon + 1, NULL, 10) : 0;
-
-	if (text == NULL || sl_endpoint_parse(text, &d->peer.endpoint.literal)) {
-		d->peer.endpoint.port = d->peer.endpoint.literal.port;
-		return true;
-	}
-	if (port < 1 || port > UINT16_MAX || (size_t)(colon - text) >= sizeof(d->host)) {
-		fprintf(stderr, "sluice peer add: --peer-endpoint: `%s` is not ADDRESS:PORT or NAME:PORT\n", text);
-		return false;
-	}
-	snprintf(d->host, sizeof(d->host), "%.*s", (int)(colon - text), text);
-	d->peer.endpoint.host = d->host;
-	d->peer.endpoint.port = (uint16_t)port;
-	return true;
-}
-
 static int
 write_secret_file(const char *path, const char *text, size_t len, bool replace)
 {
@@ -249,6 +228,48 @@ client_text(const struct draft *d, const struct sl_peer_options *o, size_t *len)
 	return NULL;
 }
 
+/*
+ * Whether the client's file can be given to who asked: found out before there is a peer, for its private key is in that
+ * file and nowhere else.
+ */
+static bool
+can_give(const char *text, const struct sl_peer_options *o)
+{
+	char *code = NULL;
+	size_t len = 0;
+	bool ok = true;
+	FILE *out;
+
+	if (o->output && !o->force && access(o->output, F_OK) == 0) {
+		fprintf(stderr, "sluice peer add: %s: %s; choose another name, or replace it with --force\n", o->output,
+			strerror(EEXIST));
+		return false;
+	}
+	if (o->qr && (out = open_memstream(&code, &len)) != NULL) {
+		ok = sl_qr_write(out, text, false);
+		fclose(out);
+		sl_wipe(code, len);
+		free(code);
+	}
+	if (!ok)
+		fputs("sluice peer add: it is too long for a QR code; leave out --qr, or name fewer --client-allowed-ips\n", stderr);
+	return ok;
+}
+
+/* The peer is there: what keeps its file from where it was to go does not lose its key. */
+static int
+give(const char *text, size_t len, const struct sl_peer_options *o)
+{
+	int code = sl_peer_give(text, len, "peer add", o);
+
+	if (code != SL_EXIT_DONE && o->output) {
+		fputs("sluice peer add: the peer has been added; its file is printed instead\n", stderr);
+		fwrite(text, 1, len, stdout);
+		fflush(stdout);
+	}
+	return code;
+}
+
 /* Makes the peer; whether it is there, and in the gateway if one runs. */
 static bool
 commit(struct draft *d, const struct sl_peer_options *o)
@@ -276,14 +297,16 @@ add(struct draft *d, const struct sl_peer_options *o)
 
 	d->ifp = sl_peer_store_interface(&d->store, o->interface);
 	if (d->ifp == NULL || !is_new(d, d->peer.name) || !take_prefixes(d, o->allowed_ips) || !take_addresses(d) ||
-		!take_keys(d, o) || !take_endpoint(d, o->peer_endpoint))
+		!take_keys(d, o))
 		return SL_EXIT_FAILED;
+	if (o->peer_endpoint)
+		(void)sl_endpoint_read(o->peer_endpoint, 0, d->host, &d->peer.endpoint); /* the options have judged it */
 	d->peer.expires = o->expires;
 	text = client_text(d, o, &len);
 	if (text == NULL)
 		return SL_EXIT_FAILED;
-	if (commit(d, o))
-		code = sl_peer_give(text, len, "peer add", o);
+	if (can_give(text, o) && commit(d, o))
+		code = give(text, len, o);
 	sl_wipe(text, len);
 	free(text);
 	return code;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/atomic_file.h"
@@ -152,7 +153,10 @@ sl_peer_disable(const char *name, bool disabled, const struct sl_peer_options *o
 	if (!sl_peer_store_open(&s, disabled ? "peer disable" : "peer enable", o->config, o->gateway, true))
 		return SL_EXIT_FAILED;
 	peer = sl_peer_store_find(&s, o->interface, name, &ifp);
-	if (peer && peer->disabled == disabled) {
+	if (peer && !disabled && !peer->disabled && peer->expires && peer->expires <= (int64_t)time(NULL)) {
+		fprintf(stderr, "sluice %s: `%s` has expired; change `expires` in %s, or take it out\n", s.command, name,
+			s.config->files[peer->place.file]);
+	} else if (peer && peer->disabled == disabled) {
 		fprintf(stderr, "sluice %s: `%s` is %s already\n", s.command, name, disabled ? "disabled" : "enabled");
 		code = SL_EXIT_DONE;
 	} else if (peer && find_place(&s, ifp, peer, &p)) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/commands.h"
+#include "app/net_text.h"
 #include "app/options.h"
 #include "app/usage.h"
 #include "control/rfc3339.h"
@@ -76,6 +77,90 @@ parse_keepalive(const char *text, int *out)
 	return true;
 }
 
+static bool
+prefix_ok(const char *text)
+{
+	struct sl_prefix prefix;
+
+	return sl_prefix_parse(text, &prefix);
+}
+
+static bool
+server_or_domain_ok(const char *text)
+{
+	struct sl_ip ip;
+
+	return sl_ip_parse(text, &ip) || sl_host_ok(text);
+}
+
+/* Each element of a list with commas, at least one of them; `what` they are. False after an error. */
+static bool
+list_ok(const char *command, const char *option, const char *list, bool (*ok)(const char *text), const char *what)
+{
+	char *copy = strdup(list), *rest = copy, *word;
+	unsigned n = 0;
+	bool good = copy != NULL;
+
+	while (good && (word = strsep(&rest, ", ")) != NULL) {
+		if (*word == '\0')
+			continue;
+		n++;
+		good = ok(word);
+		if (!good)
+			sl_usage_error(command, "%s: `%s` is not %s", option, word, what);
+	}
+	if (good && n == 0)
+		sl_usage_error(command, "%s: nothing in it; give %s", option, what);
+	free(copy);
+	return good && n > 0;
+}
+
+static bool
+endpoint_ok(const char *command, const char *option, const char *text)
+{
+	struct sl_config_endpoint endpoint;
+	char host[SL_HOST_TEXT];
+	const char *problem = sl_endpoint_read(text, 0, host, &endpoint);
+
+	if (problem)
+		sl_usage_error(command, "%s: `%s` %s", option, text, problem);
+	return problem == NULL;
+}
+
+static bool
+take_expires(const char *command, int64_t now, struct sl_peer_options *o)
+{
+	if (!parse_expires(optarg, now, &o->expires))
+		sl_usage_error(command, "--expires: `%s` is no time; give one such as 2026-12-31T18:00:00Z, or 30d, 12h, 90m", optarg);
+	else if (o->expires <= now)
+		sl_usage_error(command, "--expires: `%s` is past; give a time to come, or 30d, 12h, 90m", optarg);
+	else
+		return true;
+	return false;
+}
+
+/* What the peer's own file is to say. False after an error. */
+static bool
+take_client(const char *command, int letter, struct sl_peer_options *o)
+{
+	switch (letter) {
+	case 'A':
+		o->client.allowed_ips = optarg;
+		return list_ok(command, "--client-allowed-ips", optarg, prefix_ok, "a network, such as 10.20.0.0/16");
+	case 'd':
+		o->client.dns = optarg;
+		return list_ok(command, "--dns", optarg, server_or_domain_ok, "an address of a name server, or a domain");
+	case 'e':
+		o->client.endpoint = optarg;
+		return endpoint_ok(command, "--endpoint", optarg);
+	default:
+		if (parse_keepalive(optarg, &o->client.keepalive))
+			return true;
+		sl_usage_error(command, "--keepalive: `%s` is not a number of seconds from 0 to %d", optarg, KEEPALIVE_MAX);
+		return false;
+	}
+}
+
 /* One option; false after an error. */
 static bool
 take(const char *command, int letter, int64_t now, struct sl_peer_options *o)
@@ -87,7 +172,7 @@ take(const char *command, int letter, int64_t now, struct sl_peer_options *o)
 	case 'o': o->output = optarg; break;
 	case 'p': o->public_key = optarg; break;
 	case 'a': o->allowed_ips = optarg; break;
-	case 'E': o->peer_endpoint = optarg; break;
+	case 'E': o->peer_endpoint = optarg; return endpoint_ok(command, "--peer-endpoint", optarg);
 	case 'P': o->key_file = optarg; break;
 	case 's': o->psk = true; break;
 	case 'K': o->keep_key = true; break;
@@ -97,19 +182,11 @@ take(const char *command, int letter, int64_t now, struct sl_peer_options *o)
 	case 'F': o->client.tunnel = SL_CLIENT_FULL; break;
 	case 'S': o->client.tunnel = SL_CLIENT_SPLIT; break;
 	case 'k': o->client.kill_switch = true; break;
-	case 'A': o->client.allowed_ips = optarg; break;
-	case 'd': o->client.dns = optarg; break;
-	case 'e': o->client.endpoint = optarg; break;
-	case 'x':
-		if (parse_expires(optarg, now, &o->expires))
-			break;
-		sl_usage_error(command, "--expires: `%s` is no time; give one such as 2026-12-31T18:00:00Z, or 30d, 12h, 90m", optarg);
-		return false;
-	case 'l':
-		if (parse_keepalive(optarg, &o->client.keepalive))
-			break;
-		sl_usage_error(command, "--keepalive: `%s` is not a number of seconds from 0 to %d", optarg, KEEPALIVE_MAX);
-		return false;
+	case 'x': return take_expires(command, now, o);
+	case 'A':
+	case 'd':
+	case 'e':
+	case 'l': return take_client(command, letter, o);
 	default:
 		return false; /* getopt has said why */
 	}

@@ -217,6 +217,15 @@ check "a name twice" refused 'a peer .laptop. already' peer add laptop
 check "an address twice" refused 'belongs to peer' peer add twice --allowed-ips 10.64.0.2
 check_not "which leaves no file" test -e "$LAB_DIR/peers.d/twice.yaml"
 check "no such peer" refused 'no peer .nobody.' peer remove nobody
+check "a time that is past" refused 'is past' peer add late --expires 2020-01-01
+check "networks that are none" refused 'is not a network' peer add late --client-allowed-ips 10.0.0.0/33
+: >"$LAB_DIR/taken.conf"
+check "a file that is there" refused 'choose another name' peer add late -o "$LAB_DIR/taken.conf"
+check_not "which leaves no peer" test -e "$LAB_DIR/peers.d/late.yaml"
+check "a folder that is not: the file with the key is printed" refused 'printed instead' peer add late -o "$LAB_DIR/no/late.conf"
+check_equal "with the key of the peer that was added" "$(sed -n 's/^ *public-key: //p' "$LAB_DIR/peers.d/late.yaml")" \
+	"$(sed -n 's/^PrivateKey = //p' "$LAB_DIR/refused.out" | wg pubkey)"
+check "removed" peer remove late
 check "a name that is a path" refused 'no name for a peer' peer add ../x
 check_conservation hub
 lab_end
