@@ -1,5 +1,6 @@
 #!/bin/bash
-# A mesh from one inventory: three sites, of which one runs Sluice, one wg-quick, and one wg-quick without an endpoint of its own.
+# A mesh from one inventory: three sites, of which one runs Sluice, one wg-quick, and one wg-quick without an endpoint of its own; then the
+# same sites with the first as their hub.
 #
 #   lana ── lan0 oslo wan0 ── inet ── wan0 bonn (LAN 10.2.0.1)
 #                              └───── wan0 lima (LAN 10.3.0.1)
@@ -55,10 +56,11 @@ sed 's/endpoint: "198.18.0.2:4500", //' "$LAB_DIR/sites.yaml" >"$LAB_DIR/lost.ya
 check_not "a pair of which neither is found is refused" "$SLUICE" mesh "$LAB_DIR/lost.yaml" -o "$LAB_DIR/lost"
 check_not "and nothing is written" test -e "$LAB_DIR/lost"
 
-(
+oslo_yaml() (
 	umask 077
 	printf 'name: oslo\ndataplane: {workers: 1%s}\n' "$LAB_SIMD" | cat - "$mesh/oslo.yaml" >"$LAB_DIR/oslo.yaml"
 )
+oslo_yaml
 gateway_start oslo
 # wireguard-go stays behind and must not hold on to the words of the check
 up() {
@@ -79,5 +81,30 @@ check "and to oslo" pings bonn fd99::1
 check_equal "oslo has a handshake with both" 2 "$(json oslo peers '[.peers[] | select(."latest-handshake" > 0)] | length')"
 check_equal "and each has a preshared key of its own" 2 "$(grep -h preshared-key "$mesh/oslo.yaml" | sort -u | wc -l)"
 
+# the same sites and keys, another topology, and one site more in front
+cp -r "$mesh" "$LAB_DIR/full"
+down() {
+	on "$1" wg-quick down "$mesh/$1.conf" >"$LAB_DIR/$1.down" 2>&1
+}
+for site in bonn lima; do
+	check "wg-quick takes $site down" down $site
+done
+sed 's/^sites:$/topology: hub-and-spoke\nhub: oslo\nsites:\n  kyiv: {lans: [10.4.0.0\/16]}/' "$LAB_DIR/sites.yaml" >"$LAB_DIR/spokes.yaml"
+check "the inventory becomes a hub and its spokes" "$SLUICE" mesh "$LAB_DIR/spokes.yaml" -o "$mesh"
+check "sites keep their keys" diff -r -x '*kyiv*' "$LAB_DIR/full/keys" "$mesh/keys"
+for site in oslo bonn lima; do
+	check_equal "$site keeps its addresses" "$(grep '^Address' "$LAB_DIR/full/$site.conf")" "$(grep '^Address' "$mesh/$site.conf")"
+done
+check_equal "a spoke has one peer" 1 "$(grep -c '^\[Peer\]' "$mesh/bonn.conf")"
+oslo_yaml
+sluice oslo reload >"$LAB_DIR/reload" || fail "the hub takes its configuration: $(cat "$LAB_DIR/reload")"
+check_equal "of which only the new site is a change" "+ peer wg0/kyiv" "$(grep '^[-+~]' "$LAB_DIR/reload")"
+for site in bonn lima; do
+	check "wg-quick brings $site up" up $site || sed 's/^/      | /' "$LAB_DIR/$site.up"
+done
+check "lima's LAN from bonn's, through the hub" until_true 30 on bonn ping -n -q -c 3 -i 0.1 -w 2 -I 10.2.0.1 10.3.0.1
+check "and back" on lima ping -n -q -c 3 -i 0.1 -w 10 -I 10.3.0.1 10.2.0.1
+check "IPv6 inside, by the hub" pings bonn fd99::3
+check "oslo's LAN from lima's" on lima ping -n -q -c 3 -i 0.1 -w 10 -I 10.3.0.1 10.1.0.10
 check_conservation oslo
 lab_end
