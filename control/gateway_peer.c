@@ -247,6 +247,8 @@ take_answer(struct sl_gateway *gw, const struct sl_resolver_answer *answer)
 			sl_log_limited(&lost_limit, gw->now, SL_LOG_WARNING,
 				"peer %s: endpoint %s is not found: %s; it is looked up again until it is", peer->name ? peer->name : "?",
 				answer->host, answer->error);
+		sl_log_debug("peer %s: endpoint %s: %s; looked up again in %u s", peer->name ? peer->name : "?", answer->host,
+			answer->error, answer->retry_in);
 		return;
 	}
 	if (answer->news)
