@@ -84,7 +84,12 @@ sl_apply_peer_add(struct sl_gateway *gw, const struct sl_step *s, uint32_t *prog
 	struct sl_proto_peer *peer;
 	int rc;
 
-	if (has_expired(config) && (*progress == 0 || sl_gateway_peer_find(gi, config->public_key) == NULL))
+	if (has_expired(config) && *progress == 0) { /* one that `wg` has added goes */
+		rc = sl_apply_peer_remove(gi, config->public_key);
+		if (rc != 0)
+			return rc;
+	}
+	if (has_expired(config) && sl_gateway_peer_find(gi, config->public_key) == NULL)
 		return release_prefixes(gi, config, progress);
 	rc = sl_gateway_peer_add(gi, config->public_key, config->name, SL_SOURCE_FILE, &peer);
 	if (rc == -ELOOP)

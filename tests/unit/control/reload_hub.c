@@ -303,10 +303,23 @@ only(json_t *o, const char *const *keys)
 }
 
 static json_t *
+shown_peer(struct hub *h, const struct sl_proto_peer *peer)
+{
+	char text[SL_SHOW_PEER_MAX + 4];
+	size_t len = sl_show_peer(&h->gw, peer, text);
+	json_t *o;
+
+	strcpy(text + len, "]}"); /* the list that the caller goes on with */
+	o = json_loads(text, 0, NULL);
+	cr_assert_not_null(o, "%s", text);
+	return o;
+}
+
+static json_t *
 peer_state(struct hub *h, const struct sl_proto_peer *peer)
 {
 	static const char *const keys[] = {"name", "interface", "public-key", "preshared-key", "persistent-keepalive", NULL};
-	json_t *o = only(sl_show_peer(&h->gw, peer), keys), *prefixes = json_array();
+	json_t *o = only(shown_peer(h, peer), keys), *prefixes = json_array();
 	char text[SL_PREFIX_STRLEN + SL_ENDPOINT_STRLEN], hex[SL_KEY_HEX_LEN + 1];
 	struct sl_prefix prefix;
 	uint32_t cursor = 0;

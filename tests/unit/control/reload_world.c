@@ -268,6 +268,7 @@ edit_add(struct edit *e)
 	if (peer == WORLD_NOBODY)
 		return;
 	add_peer(e->w, peer, (uint8_t)world_below(e->r, WORLD_IFS), (uint8_t)world_below(e->r, WORLD_FILES));
+	e->w->peers[peer].expires = world_below(e->r, 8) ? WORLD_NEVER : WORLD_BEFORE;
 	for (uint32_t n = world_below(e->r, TAKEN_MOST); n > 0; n--)
 		give(e, world_below(e->r, WORLD_PREFIXES), peer);
 }
