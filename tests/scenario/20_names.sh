@@ -26,8 +26,10 @@ address hub mgmt 172.31.0.1/24
 address dns eth0 $DNS/24
 printf 'nameserver %s\noptions timeout:%d attempts:1\n' $DNS $TIMEOUT >"$LAB_DIR/resolv.conf"
 target=$(readlink -m /etc/resolv.conf) # where it is a link into /run, which is the lab's own
-mkdir -p "${target%/*}"
-[ -e "$target" ] || : >"$target"
+if [[ $target == /run/* && ! -e $target ]]; then
+	mkdir -p "${target%/*}"
+	: >"$target"
+fi
 mount --bind "$LAB_DIR/resolv.conf" "$target" || die "no resolv.conf of the lab's own"
 
 cat >"$LAB_DIR/names" <<EOT
