@@ -147,7 +147,10 @@ static bool read_output(int fd, const struct timespec *end, char text[OUTPUT_MAX
 	return false;
 }
 
-/* The gateway's threads block its signals; a command starts with none blocked, in a group of its own. */
+/*
+ * The gateway's threads block its signals; a command starts with none blocked, in a group of its own, and with no
+ * descriptor of the gateway's: its drivers' sockets and devices are not all closed on exec.
+ */
 static int start(const struct command *c, int out, pid_t *pid)
 {
 	posix_spawn_file_actions_t files;
@@ -160,6 +163,7 @@ static int start(const struct command *c, int out, pid_t *pid)
 	posix_spawnattr_init(&attr);
 	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
+	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setpgroup(&attr, 0);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);

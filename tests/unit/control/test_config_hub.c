@@ -144,6 +144,20 @@ Test(config_hub, secrets_come_from_outside, .init = set_environment)
 	rmdir(folder);
 }
 
+/* Drivers open sockets and devices that would stay open in it. */
+Test(config_hub, a_command_has_no_descriptors_of_ours, .init = set_environment)
+{
+	static const char text[] =
+	        WG0("    private-key-command: [sh, -c, 'test ! -e /proc/self/fd/77 && printenv SL_TEST_KEY']\n");
+	struct sl_config *config;
+
+	cr_assert_eq(dup2(STDERR_FILENO, 77), 77);
+	config = load(text);
+	expect_key(config->interfaces[0].private_key, OTHER);
+	sl_config_free(config);
+	close(77);
+}
+
 Test(config_hub, an_interface_has_two_identities, .init = set_environment)
 {
 	struct sl_config *config = load(IFACE("    previous-private-key-env: SL_TEST_KEY\n"));
