@@ -20,6 +20,7 @@
 #define PACKETS_BUDGET    64
 #define MISSES_BUDGET     64
 #define TIMERS_BUDGET     256
+#define ADMISSION_BUDGET  96 /* handshake messages under load: those without a cookie get one, some 5 µs */
 #define EVENTS            32
 
 /*
@@ -80,23 +81,40 @@ describe(struct rte_mbuf *m, struct sl_proto_msg *msg)
 	msg->src.port = (uint16_t)(data[-8] << 8 | data[-7]);
 }
 
+/* Takes up to n messages out of the ring: to be consumed at once, or only to be admitted. How many there were. */
+static unsigned
+empty_ring(struct sl_gateway *gw, struct sl_gateway_if *gi, unsigned n,
+	void (*take)(struct sl_proto_if *ifp, const struct sl_proto_msg *msgs, unsigned n, uint64_t now))
+{
+	struct rte_mbuf *pkts[ADMISSION_BUDGET];
+	struct sl_proto_msg msgs[ADMISSION_BUDGET];
+
+	n = rte_ring_sc_dequeue_burst(gi->handshakes, (void **)pkts, RTE_MIN(n, (unsigned)ADMISSION_BUDGET), NULL);
+	for (unsigned i = 0; i < n; i++)
+		describe(pkts[i], &msgs[i]);
+	take(gi->proto, msgs, n, gw->now);
+	rte_pktmbuf_free_bulk(pkts, n);
+	return n;
+}
+
+/*
+ * Returns how much of the budget was used, which is in messages to consume. Under load the ring is emptied faster than
+ * that: messages that bring a cookie wait behind it, and the more there are in it, the less is left for consuming them.
+ */
 static unsigned
 take_handshakes_of(struct sl_gateway *gw, struct sl_gateway_if *gi, unsigned budget)
 {
-	struct rte_mbuf *pkts[SL_PROTO_BATCH];
-	struct sl_proto_msg msgs[SL_PROTO_BATCH];
-	unsigned waiting = rte_ring_count(gi->handshakes);
-	unsigned n;
+	unsigned in_ring = rte_ring_count(gi->handshakes), behind = sl_proto_if_waiting(gi->proto);
+	unsigned admitted;
 
-	if (waiting == 0)
+	if (in_ring + behind == 0)
 		return 0;
-	sl_proto_if_note_load(gi->proto, waiting, rte_ring_get_capacity(gi->handshakes), gw->now);
-	n = rte_ring_sc_dequeue_burst(gi->handshakes, (void **)pkts, budget, NULL);
-	for (unsigned i = 0; i < n; i++)
-		describe(pkts[i], &msgs[i]);
-	sl_proto_receive(gi->proto, msgs, n, gw->now);
-	rte_pktmbuf_free_bulk(pkts, n);
-	return n;
+	sl_proto_if_note_load(gi->proto, in_ring + behind, rte_ring_get_capacity(gi->handshakes), gw->now);
+	if (behind == 0 && !sl_proto_if_under_load(gi->proto, gw->now))
+		return empty_ring(gw, gi, budget, sl_proto_receive);
+	admitted = empty_ring(gw, gi, ADMISSION_BUDGET * budget / sl_proto_receive_budget(gw->proto), sl_proto_admit);
+	sl_proto_work(gi->proto, in_ring > admitted ? (budget + 1) / 2 : budget, gw->now);
+	return budget;
 }
 
 /* Interfaces take turns at being first, so that a flood at one leaves the others their share. */

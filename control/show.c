@@ -69,6 +69,8 @@ handshakes(const struct sl_gateway_if *gi)
 	set_int(o, "cookies-received", n->cookies_received);
 	set_int(o, "completed", n->completed);
 	set_int(o, "malformed", n->malformed);
+	set_int(o, "waiting", sl_proto_if_waiting(gi->proto));
+	set_int(o, "overdue", n->overdue);
 	set_int(o, "lost", gi->handshakes_lost);
 	for (unsigned i = 0; i < SL_FAILURE_COUNT; i++) {
 		if (n->failures[i])

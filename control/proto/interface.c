@@ -56,6 +56,7 @@ sl_proto_if_destroy(struct sl_proto_if *ifp)
 		;
 	*link = ifp->next;
 	sl_limiter_fini(&ifp->limiter);
+	sl_backlog_clear(&ifp->backlog);
 	sl_noise_identity_wipe(&ifp->identity);
 	sl_noise_identity_wipe(&ifp->previous);
 	free(ifp->name);
@@ -141,6 +142,12 @@ void
 sl_proto_if_note_load(struct sl_proto_if *ifp, uint32_t waiting, uint32_t capacity, uint64_t now)
 {
 	sl_load_note(&ifp->load, waiting, capacity, now);
+}
+
+uint32_t
+sl_proto_if_waiting(const struct sl_proto_if *ifp)
+{
+	return ifp->backlog.n;
 }
 
 bool

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "control/proto/backlog.h"
 #include "control/proto/limiter.h"
 #include "control/proto/load.h"
 #include "control/proto/peer_hash.h"
@@ -78,6 +79,7 @@ struct sl_proto_if {
 	struct sl_cookie_secret cookie_secret;
 	struct sl_limiter limiter;
 	struct sl_load load;
+	struct sl_backlog backlog;
 	struct sl_proto_if_counters counters;
 	struct sl_failure_counts strangers; /* lines that name no peer */
 	struct sl_proto_peer *first, *last;

@@ -18,15 +18,15 @@ prefix_of(const struct sl_ip *src)
 	return src->family == SL_AF_INET ? sl_load_le32(src->bytes) : sl_load_le64(src->bytes);
 }
 
-static uint32_t *
-bucket_of(struct sl_limiter *l, uint8_t family, uint64_t prefix)
+static uint32_t
+bucket_of(const struct sl_limiter *l, uint8_t family, uint64_t prefix)
 {
 	uint8_t in[9], mac[SL_MAC_LEN];
 
 	in[0] = family;
 	sl_store_le64(in + 1, prefix);
 	sl_blake2s_mac128(mac, l->seed, sizeof(l->seed), in, sizeof(in));
-	return &l->buckets[sl_load_le32(mac) & (SL_LIMITER_ENTRIES - 1)];
+	return sl_load_le32(mac) & (SL_LIMITER_ENTRIES - 1);
 }
 
 static bool
@@ -38,76 +38,106 @@ begin(struct sl_limiter *l, const struct sl_rng *rng)
 		sl_limiter_fini(l);
 		return false;
 	}
-	for (uint32_t i = 0; i < SL_LIMITER_ENTRIES; i++)
-		l->entries[i].next = i + 1 < SL_LIMITER_ENTRIES ? i + 2 : 0;
-	l->free = 1;
 	sl_rng_bytes(rng, l->seed, sizeof(l->seed));
 	return true;
 }
 
+/* The source was used just now: it is the newest. */
 static void
-put_free(struct sl_limiter *l, uint32_t *link)
+append(struct sl_limiter *l, uint32_t id)
 {
-	uint32_t id = *link;
 	struct sl_limiter_entry *e = &l->entries[id - 1];
 
+	e->older = l->newest;
+	e->newer = 0;
+	*(l->newest ? &l->entries[l->newest - 1].newer : &l->oldest) = id;
+	l->newest = id;
+}
+
+static void
+detach(struct sl_limiter *l, const struct sl_limiter_entry *e)
+{
+	*(e->older ? &l->entries[e->older - 1].newer : &l->oldest) = e->newer;
+	*(e->newer ? &l->entries[e->newer - 1].older : &l->newest) = e->older;
+}
+
+static void
+put_free(struct sl_limiter *l, uint32_t id)
+{
+	struct sl_limiter_entry *e = &l->entries[id - 1];
+	uint32_t *link = &l->buckets[e->bucket];
+
+	while (*link != id)
+		link = &l->entries[*link - 1].next;
 	*link = e->next;
+	detach(l, e);
 	*e = (struct sl_limiter_entry){.next = l->free};
 	l->free = id;
 	l->used--;
 }
 
-/* At most once a second: an entry is judged idle in the second after it became so. */
+/* Every call takes away more than it may add, so what is idle goes without a long step. */
 static void
 collect(struct sl_limiter *l, uint64_t now)
 {
-	if (l->used == 0 || now - l->collected_at < SL_LIMITER_IDLE_TIME_NS)
-		return;
-	l->collected_at = now;
-	for (uint32_t b = 0; b < SL_LIMITER_ENTRIES; b++) {
-		uint32_t *link = &l->buckets[b];
-
-		while (*link) {
-			if (now - l->entries[*link - 1].at > SL_LIMITER_IDLE_TIME_NS)
-				put_free(l, link);
-			else
-				link = &l->entries[*link - 1].next;
-		}
+	for (unsigned i = 0; i < SL_LIMITER_COLLECT && l->oldest; i++) {
+		if (now - l->entries[l->oldest - 1].at <= SL_LIMITER_IDLE_TIME_NS)
+			return;
+		put_free(l, l->oldest);
 	}
+}
+
+/* A place for a new source, 0 at the cap. */
+static uint32_t
+take_free(struct sl_limiter *l)
+{
+	uint32_t id = l->free;
+
+	if (id)
+		l->free = l->entries[id - 1].next;
+	else if (l->fresh < SL_LIMITER_ENTRIES)
+		id = ++l->fresh;
+	return id;
+}
+
+/* The same source as before: its tokens have grown meanwhile. */
+static bool
+spend(struct sl_limiter *l, uint32_t id, uint64_t now)
+{
+	struct sl_limiter_entry *e = &l->entries[id - 1];
+
+	detach(l, e);
+	append(l, id);
+	e->tokens += now - e->at;
+	if (e->tokens > FULL)
+		e->tokens = FULL;
+	e->at = now;
+	if (e->tokens < COST)
+		return false;
+	e->tokens -= COST;
+	return true;
 }
 
 bool
 sl_limiter_allow(struct sl_limiter *l, const struct sl_ip *src, uint64_t now, const struct sl_rng *rng)
 {
 	uint64_t prefix = prefix_of(src);
-	struct sl_limiter_entry *e;
-	uint32_t *bucket, id;
+	uint32_t bucket, id;
 
 	if (!l->entries && !begin(l, rng))
 		return false;
 	collect(l, now);
 	bucket = bucket_of(l, src->family, prefix);
-	for (id = *bucket; id; id = l->entries[id - 1].next) {
-		e = &l->entries[id - 1];
-		if (e->prefix != prefix || e->family != src->family)
-			continue;
-		e->tokens += now - e->at;
-		if (e->tokens > FULL)
-			e->tokens = FULL;
-		e->at = now;
-		if (e->tokens < COST)
-			return false;
-		e->tokens -= COST;
-		return true;
-	}
-	id = l->free;
+	for (id = l->buckets[bucket]; id; id = l->entries[id - 1].next)
+		if (l->entries[id - 1].prefix == prefix && l->entries[id - 1].family == src->family)
+			return spend(l, id, now);
+	id = take_free(l);
 	if (id == 0)
 		return false;
-	e = &l->entries[id - 1];
-	l->free = e->next;
-	*e = (struct sl_limiter_entry){
-		.prefix = prefix, .tokens = FULL - COST, .at = now, .next = *bucket, .family = src->family};
-	*bucket = id;
+	l->entries[id - 1] = (struct sl_limiter_entry){.prefix = prefix, .tokens = FULL - COST, .at = now,
+		.next = l->buckets[bucket], .bucket = bucket, .family = src->family};
+	append(l, id);
+	l->buckets[bucket] = id;
 	l->used++;
 	return true;
 }

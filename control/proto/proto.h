@@ -101,6 +101,16 @@ struct sl_proto_msg {
  */
 void sl_proto_receive(struct sl_proto_if *ifp, const struct sl_proto_msg *msgs, unsigned n, uint64_t now);
 
+/*
+ * The same in two halves, for an interface under load. The first only judges messages, a few µs each: who brings no
+ * cookie gets one, and who does waits (control/proto/backlog.h). The second consumes up to n of those that wait, and
+ * drops what has waited too long; whether there was any. A message may also be taken so when the load is over.
+ */
+void sl_proto_admit(struct sl_proto_if *ifp, const struct sl_proto_msg *msgs, unsigned n, uint64_t now);
+bool sl_proto_work(struct sl_proto_if *ifp, unsigned n, uint64_t now);
+/* How many messages wait between the two. */
+uint32_t sl_proto_if_waiting(const struct sl_proto_if *ifp);
+
 /* How many messages one step of the control loop, 1 ms, may take: 1..SL_PROTO_BATCH. More where X25519 has lanes. */
 unsigned sl_proto_receive_budget(const struct sl_proto *core);
 
@@ -145,7 +155,10 @@ uint16_t sl_proto_if_listen_port(const struct sl_proto_if *ifp);
 void sl_proto_if_set_up(struct sl_proto_if *ifp, bool up, uint64_t now);
 /* Peers that answer from this address of ours choose by route again (41); NULL: all peers (a change of fwmark). */
 void sl_proto_if_forget_source(struct sl_proto_if *ifp, const struct sl_ip *local, uint64_t now);
-/* How full the interface's handshake ring was when it was looked at; decides whether cookies are asked for (17). */
+/*
+ * How many messages waited, in the interface's handshake ring and behind it, when they were looked at, and how many the
+ * ring holds; decides whether cookies are asked for (17).
+ */
 void sl_proto_if_note_load(struct sl_proto_if *ifp, uint32_t waiting, uint32_t capacity, uint64_t now);
 bool sl_proto_if_under_load(const struct sl_proto_if *ifp, uint64_t now);
 void *sl_proto_if_owner(const struct sl_proto_if *ifp);
@@ -161,6 +174,7 @@ struct sl_proto_if_counters {
 	uint64_t completed;                  /* sessions confirmed, in either role */
 	uint64_t malformed;                  /* no handshake message at all */
 	uint64_t unexpected;                 /* responses and cookie replies to nothing that we wait for */
+	uint64_t overdue;                    /* waited too long for an answer to make sense, or found no room to wait */
 	uint64_t failures[SL_FAILURE_COUNT]; /* by cause, those of peers included */
 };
 

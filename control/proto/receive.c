@@ -465,26 +465,39 @@ admitted(struct sl_proto_if *ifp, uint32_t generation, const struct sl_proto_msg
 	return false;
 }
 
-static void
-take_one(struct batch *b, const struct sl_proto_msg *msg)
+/* What can be done without arithmetic. The type of a message that needs it, and for which identity it is; 0: it is done. */
+static uint32_t
+sift(struct sl_proto_if *ifp, const struct sl_proto_msg *msg, uint64_t now, uint32_t *generation)
 {
-	uint32_t type = type_of(msg), generation;
+	uint32_t type = type_of(msg);
 
 	if (type == 0) {
-		b->ifp->counters.malformed++;
-		return;
+		ifp->counters.malformed++;
+		return 0;
 	}
 	if (type == SL_MSG_COOKIE_REPLY) {
-		sl_cookie_consume(b->ifp, msg, b->now);
-		return;
+		sl_cookie_consume(ifp, msg, now);
+		return 0;
 	}
-	generation = sl_identity_addressed(b->ifp, msg);
-	if (!admitted(b->ifp, generation, msg, b->now))
-		return;
+	*generation = sl_identity_addressed(ifp, msg);
+	return admitted(ifp, *generation, msg, now) ? type : 0;
+}
+
+static void
+enter(struct batch *b, const struct sl_proto_msg *msg, uint32_t type, uint32_t generation)
+{
 	if (type == SL_MSG_INITIATION)
 		b->items[b->n++] = (struct item){.msg = msg, .generation = generation};
 	else
 		b->responses[b->n_responses++] = msg;
+}
+
+static void
+begin_batch(struct batch *b, struct sl_proto_if *ifp, uint64_t now)
+{
+	b->ifp = ifp;
+	b->now = now;
+	b->n = b->n_responses = 0;
 }
 
 void
@@ -494,18 +507,62 @@ sl_proto_receive(struct sl_proto_if *ifp, const struct sl_proto_msg *msgs, unsig
 		return;
 	while (n > 0) {
 		unsigned round = n < SL_PROTO_BATCH ? n : SL_PROTO_BATCH;
+		uint32_t type, generation;
 		struct batch b;
 
-		b.ifp = ifp;
-		b.now = now;
-		b.n = b.n_responses = 0;
-		for (unsigned i = 0; i < round; i++)
-			take_one(&b, &msgs[i]);
+		begin_batch(&b, ifp, now);
+		for (unsigned i = 0; i < round; i++) {
+			type = sift(ifp, &msgs[i], now, &generation);
+			if (type)
+				enter(&b, &msgs[i], type, generation);
+		}
 		take_responses(&b);
 		take_initiations(&b);
 		msgs += round;
 		n -= round;
 	}
+}
+
+void
+sl_proto_admit(struct sl_proto_if *ifp, const struct sl_proto_msg *msgs, unsigned n, uint64_t now)
+{
+	if (!sl_proto_if_usable(ifp))
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t generation;
+
+		if (sift(ifp, &msgs[i], now, &generation))
+			sl_backlog_put(&ifp->backlog, &msgs[i], generation, now);
+	}
+	ifp->counters.overdue = ifp->backlog.dropped;
+}
+
+bool
+sl_proto_work(struct sl_proto_if *ifp, unsigned n, uint64_t now)
+{
+	struct sl_backlog_entry entries[SL_PROTO_BATCH];
+	struct sl_proto_msg msgs[SL_PROTO_BATCH];
+	struct batch b;
+	bool any;
+
+	if (!sl_proto_if_usable(ifp)) {
+		sl_backlog_clear(&ifp->backlog);
+		return false;
+	}
+	begin_batch(&b, ifp, now);
+	n = sl_backlog_take(&ifp->backlog, entries, n < SL_PROTO_BATCH ? n : SL_PROTO_BATCH, now, &any);
+	for (unsigned i = 0; i < n; i++) {
+		const struct sl_backlog_entry *e = &entries[i];
+
+		msgs[i] = (struct sl_proto_msg){.data = e->data, .len = e->len, .src = e->src, .dst_local = e->dst_local};
+		/* the identity may have gone while the message waited */
+		if (sl_identity_of(ifp, e->generation))
+			enter(&b, &msgs[i], type_of(&msgs[i]), e->generation);
+	}
+	take_responses(&b);
+	take_initiations(&b);
+	ifp->counters.overdue = ifp->backlog.dropped;
+	return any;
 }
 
 unsigned

@@ -77,8 +77,29 @@ Test(proto_limiter, p18_capped_and_collected)
 	cr_assert_not(allow("198.51.100.7", START), "at the cap new sources are refused");
 	cr_assert(sl_limiter_allow(&limiter, &ip, START, &sl_rng_kernel), "known ones are not");
 	cr_assert_not(allow("198.51.100.7", START + SL_NSEC_PER_SEC), "idle for 1 s is not more than 1 s");
+	/* a few with every call, and more than one call brings */
 	cr_assert(allow("198.51.100.7", START + 2 * SL_NSEC_PER_SEC + 1));
+	cr_assert_eq(limiter.used, SL_LIMITER_ENTRIES - SL_LIMITER_COLLECT + 1, "%u are left", limiter.used);
+	for (unsigned i = 0; i < SL_LIMITER_ENTRIES / SL_LIMITER_COLLECT; i++)
+		allow("198.51.100.7", START + 2 * SL_NSEC_PER_SEC + 2);
 	cr_assert_eq(limiter.used, 1, "%u are left", limiter.used);
+}
+
+/* Whoever was used last goes last, whenever it came. */
+Test(proto_limiter, p18_idle_is_since_the_last_use)
+{
+	static const char *const sources[] = {"198.51.100.1", "198.51.100.2", "198.51.100.3"};
+
+	for (unsigned i = 0; i < 3; i++)
+		cr_assert(allow(sources[i], START));
+	cr_assert(allow(sources[1], START + SL_NSEC_PER_SEC / 2));
+	cr_assert(allow(sources[0], START + SL_NSEC_PER_SEC / 2 + MS));
+	cr_assert(allow("198.51.100.4", START + SL_NSEC_PER_SEC + MS));
+	cr_assert_eq(limiter.used, 3, "the third alone has gone");
+	cr_assert(allow("198.51.100.4", START + SL_NSEC_PER_SEC + 501 * MS));
+	cr_assert_eq(limiter.used, 2, "then the second");
+	cr_assert(allow("198.51.100.4", START + SL_NSEC_PER_SEC + 502 * MS));
+	cr_assert_eq(limiter.used, 1, "then the first");
 }
 
 Test(proto_limiter, p18_a_collected_source_starts_afresh)
