@@ -235,6 +235,8 @@ static bool initiate(struct sim *s)
 	unsigned prepared = 0;
 	bool any = false;
 
+	if (sim_port_full(s->wan))
+		return false;
 	for (uint32_t left = s->queue_n; left > 0 && c.n < SL_IKPSK2_BATCH && prepared < PREPARED_BURST; left--) {
 		const uint32_t peer = pop(s);
 		struct sim_peer *p = &s->peers[peer];

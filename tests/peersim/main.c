@@ -10,6 +10,7 @@
  *   --wan, --lan    sockets of the gateway's memif ports, whose device there is
  *                   "net_memif0,role=server,socket=PATH,socket-abstract=no"
  *   --queues N      queue pairs of each port: as many as the gateway has workers
+ *   --ring LOG      frames that a port's rings hold, as a power of two; 12
  *   --mixed         half of the peers speak IPv6 outside, half of them inside
  *   --psk           every peer has a preshared key
  *   --seconds S     how long to wait for the gateway
@@ -44,7 +45,10 @@
 #define NS_OF_MS       UINT64_C(1000000)
 #define WAIT_SECONDS   30
 #define QUEUES_MAX     16
-#define RECEIVE_MAX    8192     /* packets of a port in one turn: more than its ring has */
+#define RING_LOG       12
+#define RING_LOG_MIN   8
+#define RING_LOG_MAX   14
+#define RECEIVE_MAX    16384     /* packets of a port in one turn: more than its ring has */
 #define CONTROL_NS     NS_OF_MS /* a busy loop looks for commands that often */
 #define SLEEP_MIN_NS   UINT64_C(20000)
 #define SLEEP_MAX_NS   UINT64_C(200000)
@@ -190,8 +194,8 @@ static int run(struct sim *s)
 		fprintf(stderr, "peersim: no memory, or no crypto for this CPU\n");
 		return EXIT_FAILURE;
 	}
-	s->wan = sim_port_open("wan", s->o.wan, s->o.queues, s->o.seconds, wan_host, wan_hub4);
-	s->lan = s->wan ? sim_port_open("lan", s->o.lan, s->o.queues, s->o.seconds, lan_host, lan_hub4) : NULL;
+	s->wan = sim_port_open("wan", s->o.wan, s->o.queues, s->o.ring, s->o.seconds, wan_host, wan_hub4);
+	s->lan = s->wan ? sim_port_open("lan", s->o.lan, s->o.queues, s->o.ring, s->o.seconds, lan_host, lan_hub4) : NULL;
 	control = s->lan ? sim_control_open(s->o.control) : NULL;
 	if (s->lan && !control)
 		fprintf(stderr, "peersim: %s: %s\n", s->o.control, strerror(errno));
@@ -245,7 +249,7 @@ static uint32_t number(const char *option, const char *value, uint32_t min, uint
 static const struct option options[] = {{"seed", required_argument, NULL, 's'}, {"peers", required_argument, NULL, 'n'},
         {"first", required_argument, NULL, 'f'}, {"wan", required_argument, NULL, 'w'},
         {"lan", required_argument, NULL, 'l'}, {"control", required_argument, NULL, 'c'},
-        {"queues", required_argument, NULL, 'q'}, {"seconds", required_argument, NULL, 't'},
+        {"queues", required_argument, NULL, 'q'}, {"seconds", required_argument, NULL, 't'}, {"ring", required_argument, NULL, 'r'},
         {"mixed", no_argument, NULL, 'm'}, {"psk", no_argument, NULL, 'p'}, {0}};
 
 static void parse(struct sim_options *o, uint32_t *first, int argc, char **argv)
@@ -276,6 +280,9 @@ static void parse(struct sim_options *o, uint32_t *first, int argc, char **argv)
 		case 'q':
 			o->queues = number(options[i].name, optarg, 1, QUEUES_MAX);
 			break;
+		case 'r':
+			o->ring = number(options[i].name, optarg, RING_LOG_MIN, RING_LOG_MAX);
+			break;
 		case 't':
 			o->seconds = number(options[i].name, optarg, 1, UINT16_MAX);
 			break;
@@ -295,7 +302,7 @@ static void parse(struct sim_options *o, uint32_t *first, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static struct sim sim = {.o = {.peers = 1, .queues = 1, .seconds = WAIT_SECONDS}};
+	static struct sim sim = {.o = {.peers = 1, .queues = 1, .ring = RING_LOG, .seconds = WAIT_SECONDS}};
 	uint32_t first = 0;
 
 	if (argc >= 4 && strcmp(argv[1], "ask") == 0)

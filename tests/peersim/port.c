@@ -13,7 +13,6 @@
 #include <rte_ethdev.h>
 
 #define MEMORY_MB     "256"
-#define RING_LOG      12 /* 4096 frames each way */
 #define BUFFER_LEN    2048
 #define BUFFERS       24575
 #define BUFFERS_CACHE 256
@@ -67,15 +66,15 @@ void sim_dpdk_stop(void)
 	rmdir(dir);
 }
 
-static bool configure(struct sim_port *p, const char *name, const char *socket)
+static bool configure(struct sim_port *p, const char *name, const char *socket, unsigned ring)
 {
 	const struct rte_eth_conf conf = {0};
 	struct rte_ether_addr mac;
 	char args[ARGUMENT_LEN];
 	int err;
 
-	snprintf(args, sizeof(args), "net_memif_%s,role=client,id=0,rsize=%d,bsize=%d,socket=%s,socket-abstract=no",
-	        name, RING_LOG, BUFFER_LEN, socket);
+	snprintf(args, sizeof(args), "net_memif_%s,role=client,id=0,rsize=%u,bsize=%d,socket=%s,socket-abstract=no",
+	        name, ring, BUFFER_LEN, socket);
 	err = rte_dev_probe(args);
 	if (err || rte_eth_dev_get_port_by_name(strtok(args, ","), &p->id))
 		return false;
@@ -130,7 +129,7 @@ static bool connect_hub(struct sim_port *p, const char *socket, uint64_t deadlin
 	return false;
 }
 
-struct sim_port *sim_port_open(const char *name, const char *socket, unsigned queues, unsigned seconds,
+struct sim_port *sim_port_open(const char *name, const char *socket, unsigned queues, unsigned ring, unsigned seconds,
         struct wire_host own, const uint8_t hub4[4])
 {
 	const uint64_t deadline = rte_get_timer_cycles() + seconds * rte_get_timer_hz();
@@ -141,7 +140,7 @@ struct sim_port *sim_port_open(const char *name, const char *socket, unsigned qu
 	p->queues = queues;
 	p->own = own;
 	memcpy(p->hub4, hub4, sizeof(p->hub4));
-	if (!configure(p, name, socket))
+	if (!configure(p, name, socket, ring))
 		fprintf(stderr, "peersim: port %s cannot be made: %s\n", name, rte_strerror(rte_errno));
 	else if (!connect_hub(p, socket, deadline))
 		fprintf(stderr, "peersim: no gateway answers at %s\n", socket);
@@ -165,12 +164,17 @@ static uint32_t in_queue(const struct waiting *w)
 	return w->tail - w->head;
 }
 
-struct rte_mbuf *sim_port_buffer(struct sim_port *p)
+bool sim_port_full(const struct sim_port *p)
 {
 	for (unsigned q = 0; q < p->queues; q++)
 		if (in_queue(&p->waiting[q]) > WAITING_MANY)
-			return NULL;
-	return rte_pktmbuf_alloc(p->pool);
+			return true;
+	return false;
+}
+
+struct rte_mbuf *sim_port_buffer(struct sim_port *p)
+{
+	return sim_port_full(p) ? NULL : rte_pktmbuf_alloc(p->pool);
 }
 
 /* Sends a whole frame. */

@@ -20,12 +20,15 @@ bool sim_dpdk_start(void);
 void sim_dpdk_stop(void);
 
 /*
- * Connects to the gateway's socket, and asks for the MAC address behind hub4 until it answers, at most so many seconds
- * for both. `own` is what this side is; its mac is set here. NULL after a word on stderr.
+ * Connects to the gateway's socket, with rings of 2^ring frames, and asks for the MAC address behind hub4 until it
+ * answers, at most so many seconds for both. `own` is what this side is; its mac is set here. NULL after a word on stderr.
  */
-struct sim_port *sim_port_open(const char *name, const char *socket, unsigned queues, unsigned seconds,
+struct sim_port *sim_port_open(const char *name, const char *socket, unsigned queues, unsigned ring, unsigned seconds,
         struct wire_host own, const uint8_t hub4[4]);
 void sim_port_close(struct sim_port *p);
+
+/* Whether so many frames wait that there are no buffers for more. */
+bool sim_port_full(const struct sim_port *p);
 
 /* A buffer to write a frame into, NULL when there is none now. */
 struct rte_mbuf *sim_port_buffer(struct sim_port *p);

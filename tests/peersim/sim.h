@@ -99,7 +99,7 @@ struct sim_options {
 	const char *wan, *lan, *control; /* paths of sockets */
 	char seed[SIM_SEED_MAX + 1];
 	uint32_t peers;
-	unsigned queues, seconds;
+	unsigned queues, ring, seconds;
 	bool mixed, psk;
 };
 

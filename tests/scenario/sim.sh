@@ -9,6 +9,7 @@
 PEERSIM=${TOOLS%/tools}/peersim/peersim
 SIM_SEED=${0##*/}
 SIM_WORKERS=1
+SIM_RING=12 # frames in each ring, as a power of two
 SIM_PRIVATE=() SIM_PUBLIC=() # identities of the hub
 
 # sim_network PEERS [WORDS...]: the hub's node, keys, and the file of its peers. The words are --mixed and --psk.
@@ -56,7 +57,7 @@ sim_yaml() {
 
 # sim_start: the simulation, once the gateway runs.
 sim_start() {
-	"$PEERSIM" run --seed "$SIM_SEED" --peers "$SIM_PEERS" --queues "$SIM_WORKERS" "${SIM_WORDS[@]}" \
+	"$PEERSIM" run --seed "$SIM_SEED" --peers "$SIM_PEERS" --queues "$SIM_WORKERS" --ring "$SIM_RING" "${SIM_WORDS[@]}" \
 		--wan "$LAB_DIR/wan.sock" --lan "$LAB_DIR/lan.sock" --control "$LAB_DIR/sim.sock" >"$LAB_DIR/sim.out" 2>&1 &
 	LAB_PID[sim]=$!
 	if ! until_true 40 sim_ready_or_gone || ! sim_is_ready; then
