@@ -9,48 +9,86 @@
 #include "app/commands.h"
 #include "app/peer_commands.h"
 #include "app/peer_store.h"
+#include "app/shown_peers.h"
+#include "control/config_memory.h"
 #include "control/config_write.h"
 #include "control/rfc3339.h"
 #include "crypto/base64.h"
 
+#define NSEC_PER_SEC 1000000000LL
 #define ALIVE_SEC 180 /* a session ends this long after its handshake (REJECT_AFTER_TIME) */
 
-/* What the running gateway knows of its peers: public key → its object; NULL where none runs. */
-static json_t *
-running_peers(const struct sl_peer_store *s)
-{
-	json_t *map = json_object(), *root, *peer;
-	json_error_t error;
-	char *answer;
-	size_t len, i;
+/* What the running gateway knows of its peers. */
+struct running {
+	bool known;  /* a gateway runs, and has answered */
+	char *answer; /* in which the peers' texts lie */
+	struct sl_config_map keys; /* public key → its index */
+	struct sl_shown_peer *peers;
+	uint32_t n, capacity;
+};
 
-	answer = s->running ? sl_client_ask(s->command, s->config->name, "show peers", &len) : NULL;
-	root = answer ? json_loadb(answer, len, 0, &error) : NULL;
-	json_array_foreach(json_object_get(root, "peers"), i, peer)
-		json_object_set(map, json_string_value(json_object_get(peer, "public-key")), peer);
-	if (root == NULL) {
-		json_decref(map);
-		map = NULL;
-	}
+static void
+running_free(struct running *r)
+{
+	sl_config_map_free(&r->keys);
+	free(r->peers);
+	free(r->answer);
+}
+
+static void
+running_add(struct running *r, const struct sl_shown_peer *peer)
+{
+	uint8_t key[SL_KEY_LEN];
+
+	if (!sl_key_from_base64(key, peer->public_key.text, peer->public_key.len))
+		return;
+	r->peers = sl_array_grow(r->peers, r->n, &r->capacity, sizeof(*r->peers));
+	sl_config_map_add(&r->keys, key, r->n);
+	r->peers[r->n++] = *peer;
+}
+
+static void
+running_ask(const struct sl_peer_store *s, struct running *r)
+{
+	struct sl_shown_peers peers;
+	struct sl_shown_peer peer;
+	json_error_t error;
+	json_t *root;
+	size_t len;
+
+	*r = (struct running){0};
+	sl_config_map_init(&r->keys, SL_KEY_LEN);
+	r->answer = s->running ? sl_client_ask(s->command, s->config->name, "show peers", &len) : NULL;
+	root = r->answer ? sl_shown_begin(r->answer, len, &peers, &error) : NULL;
+	while (root && sl_shown_next(&peers, &peer))
+		running_add(r, &peer);
+	r->known = root && json_object_get(root, "peers") && !peers.damaged;
 	json_decref(root);
-	free(answer);
-	return map;
+}
+
+/* NULL: it is not there. */
+static const struct sl_shown_peer *
+running_find(const struct running *r, const struct sl_config_peer *peer)
+{
+	uint32_t i = sl_config_map_find(&r->keys, peer->public_key);
+
+	return i == SL_CONFIG_MAP_NONE ? NULL : &r->peers[i];
 }
 
 static int64_t
-latest_handshake(const json_t *live)
+latest_handshake(const struct sl_shown_peer *live)
 {
-	return (int64_t)json_integer_value(json_object_get(live, "latest-handshake")) / 1000000000;
+	return live->latest_handshake / NSEC_PER_SEC;
 }
 
 static const char *
-state_of(const struct sl_config_peer *peer, const json_t *map, const json_t *live, int64_t now)
+state_of(const struct sl_config_peer *peer, const struct running *running, const struct sl_shown_peer *live, int64_t now)
 {
 	if (peer->disabled)
 		return "disabled";
 	if (peer->expires && peer->expires <= now)
 		return "expired";
-	if (map == NULL)
+	if (!running->known)
 		return "unknown";
 	if (live == NULL)
 		return "absent";
@@ -59,25 +97,24 @@ state_of(const struct sl_config_peer *peer, const json_t *map, const json_t *liv
 
 static json_t *
 describe(const struct sl_peer_store *s, const struct sl_config_interface *ifp, const struct sl_config_peer *peer,
-	const json_t *map, int64_t now)
+	const struct running *running, int64_t now)
 {
 	char key[SL_KEY_BASE64_LEN + 1], text[SL_PREFIX_STRLEN], time[SL_TIME_STRLEN];
 	json_t *o = json_object(), *ips = json_array();
-	const json_t *live;
+	const struct sl_shown_peer *live = running_find(running, peer);
 
 	sl_key_to_base64(key, peer->public_key);
-	live = json_object_get(map, key);
 	json_object_set_new(o, "name", json_string(peer->name));
 	json_object_set_new(o, "interface", json_string(ifp->name));
 	json_object_set_new(o, "public-key", json_string(key));
 	for (uint32_t i = 0; i < peer->n_allowed_ips; i++)
 		json_array_append_new(ips, json_string(sl_prefix_format(&peer->allowed_ips[i], text)));
 	json_object_set_new(o, "allowed-ips", ips);
-	json_object_set_new(o, "state", json_string(state_of(peer, map, live, now)));
+	json_object_set_new(o, "state", json_string(state_of(peer, running, live, now)));
 	if (live && latest_handshake(live))
-		json_object_set(o, "latest-handshake", json_object_get(live, "latest-handshake"));
-	if (live && json_object_get(live, "endpoint"))
-		json_object_set(o, "endpoint", json_object_get(live, "endpoint"));
+		json_object_set_new(o, "latest-handshake", json_integer((json_int_t)live->latest_handshake));
+	if (live && live->endpoint.text)
+		json_object_set_new(o, "endpoint", sl_slice_string(live->endpoint));
 	if (peer->expires)
 		json_object_set_new(o, "expires", json_string(sl_time_format(peer->expires, time)));
 	json_object_set_new(o, "file", json_string(s->config->files[peer->place.file]));
@@ -85,38 +122,44 @@ describe(const struct sl_peer_store *s, const struct sl_config_interface *ifp, c
 }
 
 static void
-print_line(const json_t *o)
+print_line(const struct sl_config_interface *ifp, const struct sl_config_peer *peer, const struct running *running,
+	int64_t now)
 {
-	const char *expires = json_string_value(json_object_get(o, "expires"));
-	const json_t *ips = json_object_get(o, "allowed-ips"), *ip;
-	size_t i;
+	const struct sl_shown_peer *live = running_find(running, peer);
+	char text[SL_PREFIX_STRLEN], time[SL_TIME_STRLEN];
 
-	printf("%-24s %-10s %-9s", json_string_value(json_object_get(o, "name")),
-		json_string_value(json_object_get(o, "interface")), json_string_value(json_object_get(o, "state")));
-	json_array_foreach(ips, i, ip)
-		printf("%s%s", i ? "," : " ", json_string_value(ip));
-	if (expires)
-		printf(" (expires %s)", expires);
+	printf("%-24s %-10s %-9s", peer->name, ifp->name, state_of(peer, running, live, now));
+	for (uint32_t i = 0; i < peer->n_allowed_ips; i++)
+		printf("%s%s", i ? "," : " ", sl_prefix_format(&peer->allowed_ips[i], text));
+	if (peer->expires)
+		printf(" (expires %s)", sl_time_format(peer->expires, time));
 	putchar('\n');
 }
 
 static void
-list_interface(const struct sl_peer_store *s, const struct sl_config_interface *ifp, const json_t *map, bool json,
+print_json(const struct sl_peer_store *s, const struct sl_config_interface *ifp, const struct sl_config_peer *peer,
+	const struct running *running, int64_t now)
+{
+	json_t *o = describe(s, ifp, peer, running, now);
+
+	json_dumpf(o, stdout, JSON_COMPACT);
+	json_decref(o);
+}
+
+static void
+list_interface(const struct sl_peer_store *s, const struct sl_config_interface *ifp, const struct running *running, bool json,
 	const char **separator)
 {
 	int64_t now = (int64_t)time(NULL);
 
 	for (uint32_t i = 0; i < ifp->n_peers; i++) {
-		json_t *o = describe(s, ifp, &ifp->peers[i], map, now);
-
-		if (json) {
-			fputs(*separator, stdout);
-			json_dumpf(o, stdout, JSON_COMPACT);
-			*separator = ",\n";
-		} else {
-			print_line(o);
+		if (!json) {
+			print_line(ifp, &ifp->peers[i], running, now);
+			continue;
 		}
-		json_decref(o);
+		fputs(*separator, stdout);
+		print_json(s, ifp, &ifp->peers[i], running, now);
+		*separator = ",\n";
 	}
 }
 
@@ -125,7 +168,7 @@ sl_peer_list(const struct sl_peer_options *o)
 {
 	const char *separator = "";
 	struct sl_peer_store s;
-	json_t *map;
+	struct running running;
 
 	if (!sl_peer_store_open(&s, "peer list", o->config, o->gateway, false))
 		return SL_EXIT_FAILED;
@@ -133,13 +176,13 @@ sl_peer_list(const struct sl_peer_options *o)
 		sl_peer_store_close(&s);
 		return SL_EXIT_FAILED;
 	}
-	map = running_peers(&s);
+	running_ask(&s, &running);
 	fputs(o->json ? "{\"peers\": [" : "", stdout);
 	for (uint32_t i = 0; i < s.config->n_interfaces; i++)
 		if (o->interface == NULL || strcmp(o->interface, s.config->interfaces[i].name) == 0)
-			list_interface(&s, &s.config->interfaces[i], map, o->json, &separator);
+			list_interface(&s, &s.config->interfaces[i], &running, o->json, &separator);
 	fputs(o->json ? "]}\n" : "", stdout);
-	json_decref(map);
+	running_free(&running);
 	sl_peer_store_close(&s);
 	return fflush(stdout) == 0 ? SL_EXIT_DONE : SL_EXIT_FAILED;
 }
@@ -172,14 +215,15 @@ sl_peer_show(const char *name, const struct sl_peer_options *o)
 	const struct sl_config_interface *ifp;
 	const struct sl_config_peer *peer;
 	struct sl_peer_store s;
-	json_t *map, *object;
+	struct running running;
+	json_t *object;
 
 	if (!sl_peer_store_open(&s, "peer show", o->config, o->gateway, false))
 		return SL_EXIT_FAILED;
 	peer = sl_peer_store_find(&s, o->interface, name, &ifp);
 	if (peer) {
-		map = running_peers(&s);
-		object = describe(&s, ifp, peer, map, (int64_t)time(NULL));
+		running_ask(&s, &running);
+		object = describe(&s, ifp, peer, &running, (int64_t)time(NULL));
 		if (o->json) {
 			json_dumpf(object, stdout, JSON_INDENT(2));
 			putchar('\n');
@@ -187,7 +231,7 @@ sl_peer_show(const char *name, const struct sl_peer_options *o)
 			print_fields(object);
 		}
 		json_decref(object);
-		json_decref(map);
+		running_free(&running);
 	}
 	sl_peer_store_close(&s);
 	return peer && fflush(stdout) == 0 ? SL_EXIT_DONE : SL_EXIT_FAILED;

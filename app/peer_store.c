@@ -19,7 +19,7 @@ path_of_running(const char *command, const char *name)
 {
 	json_error_t error;
 	size_t len;
-	char *answer = sl_client_ask(command, name, "show wg", &len), *path = NULL;
+	char *answer = sl_client_ask(command, name, "show gateway", &len), *path = NULL;
 	json_t *root = answer ? json_loadb(answer, len, 0, &error) : NULL;
 	const char *text = json_string_value(json_object_get(json_object_get(root, "gateway"), "config-path"));
 

@@ -48,6 +48,7 @@ static const struct {
 } requests[] = {
 	{"all", BIT(COUNT) - 1},
 	{"wg", BIT(GATEWAY) | BIT(INTERFACES) | BIT(PEERS)},
+	{"gateway", BIT(GATEWAY)},
 	{"interface", BIT(INTERFACES)},
 	{"peers", BIT(PEERS)},
 	{"ports", BIT(PORTS)},

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "control/config_load.h"
 #include "crypto/wipe.h"
@@ -79,6 +80,7 @@ static void loader_init(struct sl_loader *ld, struct owned *owned, struct sl_con
 	*ld = (struct sl_loader){.config = &owned->config, .errs = errs};
 	owned->config.name = "sluice";
 	owned->config.dataplane.control_core = -1;
+	sl_config_map_init(&ld->old_marks, sizeof(uint64_t));
 	sl_config_map_init(&ld->included, 2 * sizeof(uint64_t));
 	sl_config_map_init(&ld->peer_names, SL_CONFIG_PEER_NAME_MAX + 1);
 	sl_config_map_init(&ld->allowed_prefixes, sizeof(struct sl_prefix));
@@ -93,6 +95,9 @@ static void loader_finish(struct sl_loader *ld, struct owned *owned)
 
 	config->files = sl_arena_copy(&ld->arena, ld->files, ld->n_files * sizeof(*ld->files));
 	config->n_files = ld->n_files;
+	if (ld->shifted)
+		memset(ld->marks, 0, ld->n_files * sizeof(*ld->marks));
+	config->marks = sl_arena_copy(&ld->arena, ld->marks, ld->n_files * sizeof(*ld->marks));
 	config->path = config->files[0];
 	config->ports = ld->ports;
 	config->interfaces = ld->interfaces;
@@ -103,6 +108,8 @@ static void loader_finish(struct sl_loader *ld, struct owned *owned)
 	owned->arena = ld->arena;
 
 	free(ld->files);
+	free(ld->marks);
+	sl_config_map_free(&ld->old_marks);
 	free(ld->peers_capacity);
 	free(ld->routes);
 	free(ld->allowed);
@@ -116,13 +123,17 @@ static void loader_finish(struct sl_loader *ld, struct owned *owned)
 	sl_config_map_free(&ld->public_keys);
 }
 
-static struct sl_config *load(const char *path, const char *text, size_t len, struct sl_config_errors *errs)
+static struct sl_config *load(const char *path, const char *text, size_t len, const struct sl_config *old, int64_t now,
+        struct sl_config_errors *errs)
 {
 	struct owned *owned = sl_config_alloc(1, sizeof(*owned));
 	uint32_t errors_before = errs->n_errors;
 	struct sl_loader ld;
 
 	loader_init(&ld, owned, errs);
+	ld.now = now;
+	if (old)
+		sl_again_begin(&ld, old);
 	if (text)
 		sl_source_read(&ld, sl_source_add(&ld, path), text, len, NULL, read_root);
 	else
@@ -131,20 +142,53 @@ static struct sl_config *load(const char *path, const char *text, size_t len, st
 	sl_check_whole(&ld);
 	loader_finish(&ld, owned);
 	sl_config_errors_sort(errs);
-	if (errs->n_errors == errors_before)
+	if (errs->n_errors == errors_before && !ld.again_failed)
 		return &owned->config;
 	sl_config_free(&owned->config);
 	return NULL;
 }
 
+struct sl_config *sl_config_load_at(
+        const char *path, const struct sl_config *old, int64_t now, struct sl_config_errors *errs)
+{
+	struct sl_config_errors again;
+	struct sl_config *config;
+
+	if (!old)
+		return load(path, NULL, 0, NULL, now, errs);
+	sl_config_errors_init(&again);
+	config = load(path, NULL, 0, old, now, &again);
+	if (!config) {
+		sl_config_errors_free(&again);
+		return load(path, NULL, 0, NULL, now, errs);
+	}
+	sl_config_errors_free(errs);
+	*errs = again;
+	return config;
+}
+
+static int64_t wall_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
 struct sl_config *sl_config_load(const char *path, struct sl_config_errors *errs)
 {
-	return load(path, NULL, 0, errs);
+	return sl_config_load_at(path, NULL, wall_ns(), errs);
+}
+
+struct sl_config *sl_config_load_again(
+        const char *path, const struct sl_config *old, struct sl_config_errors *errs)
+{
+	return sl_config_load_at(path, old, wall_ns(), errs);
 }
 
 struct sl_config *sl_config_load_text(const char *name, const char *text, size_t len, struct sl_config_errors *errs)
 {
-	return load(name, text, len, errs);
+	return load(name, text, len, NULL, wall_ns(), errs);
 }
 
 void sl_config_free(struct sl_config *config)

@@ -140,6 +140,7 @@ struct sl_config_interface {
 	uint32_t n_addresses;
 	const struct sl_config_peer *peers; /* in file order, then included files; never one with our own key */
 	uint32_t n_peers;
+	uint32_t endpoint_refresh; /* of peers that do not say; seconds */
 	/* For the commands that make peers: */
 	const struct sl_prefix *pool; /* where their addresses come from; none: the networks of `addresses` */
 	uint32_t n_pool;
@@ -160,9 +161,16 @@ struct sl_config_route {
 	struct sl_place place;
 };
 
+/* By what a later load tells that an included file is as it was, and where its peers are in their interface. */
+struct sl_config_mark {
+	uint64_t identity; /* 0: it is to be read again */
+	uint32_t first, n;
+};
+
 struct sl_config {
 	const char *path;         /* as given to the load */
 	const char *const *files; /* sl_place.file indexes it; [0] is path */
+	const struct sl_config_mark *marks; /* of each file */
 	uint32_t n_files;
 	const char *name;
 	struct sl_config_dataplane dataplane;
@@ -173,6 +181,7 @@ struct sl_config {
 	const struct sl_config_route *routes;
 	uint32_t n_routes;
 	uint32_t n_peers; /* over all interfaces */
+	uint32_t n_taken; /* of them taken from the description before, not read */
 };
 
 /*
@@ -181,6 +190,13 @@ struct sl_config {
  * caller and appended to.
  */
 struct sl_config *sl_config_load(const char *path, struct sl_config_errors *errs);
+
+/*
+ * The same where `old` is a description of the same path: peers of included files that have not been changed since are taken from it, which
+ * must not go before the call returns. `errs` is empty.
+ */
+struct sl_config *sl_config_load_again(
+        const char *path, const struct sl_config *old, struct sl_config_errors *errs);
 
 /*
  * The same from memory: `name` stands for the file in messages, and its folder is where relative paths start. The text

@@ -22,6 +22,7 @@ static void drop_self(struct sl_loader *ld, const struct sl_config_interface *if
 		        "peer '%s' has the public key of interface '%s' itself and is left out; take it "
 		        "out of the file",
 		        peer->name, ifp->name);
+		ld->shifted = true;
 		memmove(peer, peer + 1, (ld->n_peers - i - 1) * sizeof(*peer));
 		sl_wipe(&ld->peers[--ld->n_peers], sizeof(*peer));
 		for (uint32_t j = 0; j < ld->n_allowed; j++) {

@@ -193,6 +193,8 @@ static void parse_interface(struct sl_loader *ld, const struct sl_node *node, st
 	if (!ld->source->yaml.failed) {
 		settle_previous(ld, ifp, seen, settle_identity(ld, ifp, seen));
 		sl_check_mtu(ld, ifp->mtu, i->mtu_place, &i->addresses);
+		ld->interface_name = ifp->name;
+		ld->endpoint_refresh = i->endpoint_refresh;
 		sl_load_included(ld, &i->include);
 	}
 	ifp->addresses = sl_arena_copy(&ld->arena, i->addresses.list, i->addresses.n * sizeof(i->addresses.list[0]));
@@ -234,6 +236,7 @@ static void add_interface(struct sl_loader *ld, struct sl_config_interface *ifp,
 	sl_interface_finish(ld, ifp, endpoint_refresh);
 	ifp->peers = ld->peers;
 	ifp->n_peers = ld->n_peers;
+	ifp->endpoint_refresh = endpoint_refresh;
 	ld->interfaces = sl_array_grow(ld->interfaces, n, &ld->interfaces_capacity, sizeof(*ld->interfaces));
 	ld->peers_capacity =
 	        sl_array_grow(ld->peers_capacity, n, &ld->peers_capacity_capacity, sizeof(*ld->peers_capacity));

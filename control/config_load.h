@@ -87,7 +87,18 @@ struct sl_loader {
 	uint32_t n_routes, routes_capacity;
 	bool version_seen;
 
+	/* config_again.c: */
+	const struct sl_config *old;    /* NULL: everything is read */
+	struct sl_config_map old_marks; /* identities of its files → their index */
+	struct sl_config_mark *marks;   /* beside files */
+	uint32_t marks_capacity;
+	int64_t now;                    /* ns, wall clock */
+	bool again_failed;              /* something is wrong: everything is to be read for the messages */
+	bool shifted;                   /* peers were taken out: marks do not say where they are */
+
 	/* of the interface being read */
+	const char *interface_name;
+	uint32_t endpoint_refresh;
 	struct sl_config_peer *peers;
 	uint32_t n_peers, peers_room;
 	struct sl_config_map peer_names; /* → index in peers */
@@ -258,6 +269,20 @@ void sl_source_read(struct sl_loader *ld, uint32_t file, const char *text, size_
 /* The same for a file that is named at `place` (line 0: on the command line). */
 void sl_source_load(struct sl_loader *ld, const char *path, struct sl_place place,
         void (*read)(struct sl_loader *ld, const struct sl_node *root));
+
+/* Whether the file is new among those read; else an error. */
+bool sl_source_first_time(struct sl_loader *ld, const char *path, const struct stat *st, struct sl_place place);
+
+/* --- a load after a load (config_again.c) --- */
+
+/* sl_config_load_again, or sl_config_load where old is NULL, at a time (ns, wall clock) of the caller's. */
+struct sl_config *sl_config_load_at(
+        const char *path, const struct sl_config *old, int64_t now, struct sl_config_errors *errs);
+void sl_again_begin(struct sl_loader *ld, const struct sl_config *old);
+/* Whether the peers of that included file have been taken from the old description, or it is given twice. */
+bool sl_again_take(struct sl_loader *ld, const char *path, struct sl_place place);
+/* An included file has been read; its peers begin at `first`. */
+void sl_again_mark(struct sl_loader *ld, uint32_t file, const char *path, const struct stat *st, uint32_t first);
 
 /* --- sections, a file each; parse functions for the tables --- */
 

@@ -54,7 +54,9 @@ static char *grow(char *text, size_t used, size_t size)
 	return grown;
 }
 
-static bool read_all(int fd, size_t size, size_t max, char **text, size_t *len, const char **problem)
+/* whole: the file's size where it is known, so that its end need not be asked for. */
+static bool read_all(
+        int fd, size_t size, size_t whole, size_t max, char **text, size_t *len, const char **problem)
 {
 	*text = grow(NULL, 0, size);
 	*len = 0;
@@ -74,6 +76,8 @@ static bool read_all(int fd, size_t size, size_t max, char **text, size_t *len, 
 			*problem = "it is too large";
 			return false;
 		}
+		if (*len == whole)
+			return true;
 		if (*len + 1 == size) {
 			*text = grow(*text, *len, size * 2);
 			size *= 2;
@@ -83,7 +87,7 @@ static bool read_all(int fd, size_t size, size_t max, char **text, size_t *len, 
 
 bool sl_file_read(const char *path, size_t max, char **text, size_t *len, struct stat *st, const char **problem)
 {
-	size_t size = READ_FIRST;
+	size_t size = READ_FIRST, whole = 0;
 	bool ok;
 	int fd;
 
@@ -94,9 +98,11 @@ bool sl_file_read(const char *path, size_t max, char **text, size_t *len, struct
 			close(fd);
 		return false;
 	}
-	if (S_ISREG(st->st_mode) && st->st_size > 0 && (size_t)st->st_size <= max)
-		size = (size_t)st->st_size + 2; /* room for the NUL, and to see the end in one read more */
-	ok = read_all(fd, size, max, text, len, problem);
+	if (S_ISREG(st->st_mode) && st->st_size > 0 && (size_t)st->st_size <= max) {
+		whole = (size_t)st->st_size;
+		size = whole + 2; /* room for the NUL, and to see that it has not grown */
+	}
+	ok = read_all(fd, size, whole, max, text, len, problem);
 	close(fd);
 	if (!ok)
 		sl_file_free(*text, *len);
@@ -106,6 +112,8 @@ bool sl_file_read(const char *path, size_t max, char **text, size_t *len, struct
 uint32_t sl_source_add(struct sl_loader *ld, const char *path)
 {
 	ld->files = sl_array_grow(ld->files, ld->n_files, &ld->files_capacity, sizeof(*ld->files));
+	ld->marks = sl_array_grow(ld->marks, ld->n_files, &ld->marks_capacity, sizeof(*ld->marks));
+	ld->marks[ld->n_files] = (struct sl_config_mark){0};
 	ld->files[ld->n_files] = sl_arena_text(&ld->arena, path, strlen(path));
 	return ld->n_files++;
 }
@@ -131,8 +139,7 @@ void sl_source_read(struct sl_loader *ld, uint32_t file, const char *text, size_
 	ld->source = outer;
 }
 
-/* Whether the file is new among those read; else an error. */
-static bool first_time(struct sl_loader *ld, const char *path, const struct stat *st, struct sl_place place)
+bool sl_source_first_time(struct sl_loader *ld, const char *path, const struct stat *st, struct sl_place place)
 {
 	uint64_t identity[2] = {st->st_dev, st->st_ino};
 	uint32_t earlier = sl_config_map_add(&ld->included, identity, ld->n_files);
@@ -148,10 +155,12 @@ void sl_source_load(struct sl_loader *ld, const char *path, struct sl_place plac
 {
 	const char *problem;
 	struct stat st;
-	uint32_t file;
+	uint32_t file, first = ld->n_peers;
 	size_t len;
 	char *text;
 
+	if (place.line && sl_again_take(ld, path, place))
+		return;
 	if (!sl_file_read(path, file_max, &text, &len, &st, &problem)) {
 		/* the file on the command line has no place: it is the place */
 		if (place.line)
@@ -161,9 +170,11 @@ void sl_source_load(struct sl_loader *ld, const char *path, struct sl_place plac
 			        "cannot be read: %s; mend the path or the file", problem);
 		return;
 	}
-	if (first_time(ld, path, &st, place)) {
+	if (sl_source_first_time(ld, path, &st, place)) {
 		file = sl_source_add(ld, path);
 		sl_source_read(ld, file, text, len, &st, read);
+		if (place.line)
+			sl_again_mark(ld, file, path, &st, first);
 	}
 	sl_file_free(text, len);
 }

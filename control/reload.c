@@ -141,7 +141,7 @@ load(struct sl_reload *r)
 {
 	FILE *out;
 
-	r->config = sl_config_load(r->gw->config_path, &r->errors);
+	r->config = sl_config_load_again(r->gw->config_path, r->gw->config, &r->errors);
 	if (r->config == NULL)
 		return;
 	r->steps = sl_config_diff(r->gw->config, r->config);
