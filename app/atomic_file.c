@@ -48,10 +48,13 @@ write_all(int fd, const char *text, size_t len)
 int
 sl_atomic_write(const char *path, const char *text, size_t len, mode_t mode, bool replace)
 {
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	char temporary[PATH_MAX];
 	int fd, rc;
 
-	if (snprintf(temporary, sizeof(temporary), "%s.newXXXXXX", path) >= (int)sizeof(temporary))
+	/* hidden, so that patterns like "*" do not take it for one of the files they name */
+	if (snprintf(temporary, sizeof(temporary), "%.*s.%s.newXXXXXX", (int)(name - path), path, name) >=
+		(int)sizeof(temporary))
 		return -ENAMETOOLONG;
 	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)

@@ -1,6 +1,6 @@
 /*
  * Files that are there whole or not at all: written under another name in the same folder, flushed to the disk, then
- * renamed. A crash leaves the old file, or the new one, and at most a file whose name ends in `.new` and a random part.
+ * renamed. A crash leaves the old file, or the new one, and at most a hidden file whose name ends in `.new` and a random part.
  * Main thread.
  */
 #pragma once
