@@ -82,7 +82,7 @@ const char *sl_endpoint_read(const char *text, uint16_t port, char host[SL_HOST_
 		out->host = host;
 		return NULL;
 	}
-	if (sl_ip_is_zero(&out->literal.ip) || sl_ip_is_multicast(&out->literal.ip))
+	if (sl_ip_is_zero(&out->literal.ip) || sl_ip_is_multicast(&out->literal.ip) || sl_ip_is_loopback(&out->literal.ip))
 		return "is nothing to send to; give a peer's own address";
 	return NULL;
 }

@@ -194,7 +194,7 @@ static bool endpoint_literal(
 	const struct sl_ip *ip = &out->literal.ip;
 
 	out->port = out->literal.port;
-	if (!sl_ip_is_zero(ip) && !sl_ip_is_multicast(ip))
+	if (!sl_ip_is_zero(ip) && !sl_ip_is_multicast(ip) && !sl_ip_is_loopback(ip))
 		return true;
 	sl_load_error(ld, node->place, "%s: nothing can be sent to '%s'; give a peer's own address", key, node->text);
 	return false;

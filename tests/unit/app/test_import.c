@@ -177,6 +177,7 @@ static const struct {
         {PEER "Endpoint = 192.0.2.300:1\n",
                 "3: Endpoint: '192.0.2.300:1' is neither an IP address nor a host name with a port; "
                 "write ADDRESS:PORT or NAME:PORT"},
+        {PEER "Endpoint = [::1]:1\n", "3: Endpoint: '[::1]:1' is nothing to send to; give a peer's own address"},
         {PEER "Endpoint = 0.0.0.0:1\n", "3: Endpoint: '0.0.0.0:1' is nothing to send to; give a peer's own address"},
         {PEER "PersistentKeepalive = 70000\n",
                 "3: PersistentKeepalive: '70000' is not a number from 0 to 65535; give one"},

@@ -201,6 +201,8 @@ static const struct config_case values[] = {
                 "[2001:db8::1]:51820\n"},
         {"endpoint_service", PEER("        endpoint: fra.example.net:http\n"),
                 "t.yaml:10:19: endpoint: 'http' is not a port; give a number from 1 to 65535\n"},
+        {"endpoint_here", PEER("        endpoint: 127.0.0.1:51820\n"),
+                "t.yaml:10:19: endpoint: nothing can be sent to '127.0.0.1:51820'; give a peer's own address\n"},
         {"endpoint_zone", PEER("        endpoint: '[fe80::1%eth0]:1'\n"),
                 "t.yaml:10:19: endpoint: '[fe80::1%eth0]' is neither an IP address nor a host name; write ADDRESS:PORT "
                 "or "
