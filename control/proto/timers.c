@@ -63,18 +63,22 @@ struct deadlines {
 	uint64_t passive_base;
 };
 
+/* The jitter is drawn when the time comes, which it seldom does: answers move it on as long as there are any. */
 static uint64_t
-new_handshake_at(struct sl_proto_peer *peer, const struct sl_peer_totals *t)
+new_handshake_at(struct sl_proto_peer *peer, const struct sl_peer_totals *t, uint64_t now)
 {
 	uint64_t base = stamp_base(&peer->unanswered, t->unanswered_since, t->data_sent);
+	uint64_t at = base + SL_NEW_HANDSHAKE_TIME_NS;
 
 	if (base == NEVER)
 		return NEVER;
+	if (now < at)
+		return at;
 	if (base != peer->jitter_base) {
 		peer->jitter_base = base;
 		peer->jitter = sl_jitter(peer->ifp->core);
 	}
-	return base + SL_NEW_HANDSHAKE_TIME_NS + peer->jitter;
+	return at + peer->jitter;
 }
 
 static uint64_t
@@ -106,7 +110,7 @@ persistent_at(const struct sl_proto_peer *peer, const struct sl_peer_totals *t)
 }
 
 static void
-compute(struct sl_proto_peer *peer, struct deadlines *d)
+compute(struct sl_proto_peer *peer, struct deadlines *d, uint64_t now)
 {
 	*d = (struct deadlines){
 		.retransmit = peer->handshake ? peer->handshake->retransmit_at : NEVER,
@@ -116,7 +120,7 @@ compute(struct sl_proto_peer *peer, struct deadlines *d)
 	sl_peer_totals(peer->ifp->core->peers, peer->slot, &d->totals);
 	if (!sl_proto_if_usable(peer->ifp))
 		return;
-	d->new_handshake = new_handshake_at(peer, &d->totals);
+	d->new_handshake = new_handshake_at(peer, &d->totals, now);
 	d->passive_base = passive_base(peer, &d->totals);
 	if (d->passive_base != NEVER)
 		d->passive = d->passive_base + SL_KEEPALIVE_TIMEOUT_NS;
@@ -261,7 +265,7 @@ sl_timers_run(struct sl_proto_peer *peer, uint64_t now)
 	struct deadlines d;
 
 	sl_peer_sync_identity(peer, now);
-	compute(peer, &d);
+	compute(peer, &d, now);
 	if (due(d.zero, now))
 		expired_zero(peer);
 	if (due(d.retransmit, now))
@@ -284,7 +288,7 @@ sl_timers_update(struct sl_proto_peer *peer, uint64_t now)
 	struct deadlines d;
 	uint64_t first;
 
-	compute(peer, &d);
+	compute(peer, &d, now);
 	first = earliest(&d);
 	if (first == UINT64_MAX)
 		sl_wheel_cancel(wheel, &peer->timer);
