@@ -106,5 +106,21 @@ check "lima's LAN from bonn's, through the hub" until_true 30 on bonn ping -n -q
 check "and back" on lima ping -n -q -c 3 -i 0.1 -w 10 -I 10.3.0.1 10.2.0.1
 check "IPv6 inside, by the hub" pings bonn fd99::3
 check "oslo's LAN from lima's" on lima ping -n -q -c 3 -i 0.1 -w 10 -I 10.3.0.1 10.1.0.10
+
+# what ran with wg-quick runs with Sluice, once its port has the machine's addresses
+check "wg-quick takes lima down" down lima
+on lima ip address flush dev wan0
+set_sysctl lima net/ipv6/conf/wan0/disable_ipv6 1
+(
+	umask 077
+	"$SLUICE" import --port wan0=af_packet:wan0 "$mesh/lima.conf" 2>"$LAB_DIR/import.err" |
+		sed 's|{device: "af_packet:wan0"}|{device: "af_packet:wan0", addresses: [203.0.113.2/24], gateway: 203.0.113.1}|' |
+		cat - <(printf 'name: lima\ndataplane: {workers: 1%s}\n' "$LAB_SIMD") >"$LAB_DIR/lima.yaml"
+)
+gateway_start lima
+check "lima is reached from bonn, through the hub" until_true 30 pings bonn 10.99.0.3 2
+check "IPv6 too" pings bonn fd99::3
+check "and from the hub's LAN" pings lana 10.99.0.3
+check_conservation lima
 check_conservation oslo
 lab_end
