@@ -9,6 +9,7 @@
 
 #define NONE SL_PREFIX_INDEX_NONE
 
+#define NODES_FIRST          256
 #define LOOKED_AT_PER_CHANGE 16 /* prefixes passed over cost a fraction of one that is changed */
 
 struct node {
@@ -112,10 +113,12 @@ sl_allowed_ips_destroy(struct sl_allowed_ips *a)
 	sl_rib_set_allowed_source(a->rib, NULL, NULL);
 	sl_prefix_index_fini(&a->index);
 	munmap(a->lists, a->max_peers * sizeof(*a->lists));
-	free(a->nodes);
+	if (a->nodes)
+		munmap(a->nodes, a->capacity * sizeof(*a->nodes));
 	free(a);
 }
 
+/* By moving pages, not what is in them: growing takes no longer with many nodes. */
 static int
 nodes_reserve(struct sl_allowed_ips *a, uint32_t n)
 {
@@ -123,10 +126,14 @@ nodes_reserve(struct sl_allowed_ips *a, uint32_t n)
 
 	if (n <= a->capacity)
 		return 0;
+	n = RTE_MAX(n, (uint32_t)NODES_FIRST);
 	if (n < a->capacity + a->capacity / 2)
 		n = a->capacity + a->capacity / 2;
-	nodes = realloc(a->nodes, n * sizeof(*nodes));
-	if (nodes == NULL)
+	if (a->nodes)
+		nodes = mremap(a->nodes, a->capacity * sizeof(*nodes), n * sizeof(*nodes), MREMAP_MAYMOVE);
+	else
+		nodes = mmap(NULL, n * sizeof(*nodes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (nodes == MAP_FAILED)
 		return -ENOMEM;
 	a->nodes = nodes;
 	a->capacity = n;

@@ -97,10 +97,10 @@ remove_interface(struct sl_gateway *gw, const struct sl_step *s)
 {
 	struct sl_gateway_if *gi = sl_apply_if(gw, s->old_interface);
 
-	if (!sl_gateway_peers_remove(gi, NULL, NULL))
+	if (!sl_gateway_peers_remove(gi, NULL, NULL) ||
+		!sl_runtime_forget_interface(gw->runtime, gi->name, SL_APPLY_PREFIXES))
 		return SL_APPLY_MORE;
 	sl_api_remove_interface(gw->api, gi);
-	sl_runtime_forget_interface(gw->runtime, gi->name);
 	sl_gateway_if_remove(gi);
 	return 0;
 }

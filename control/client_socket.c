@@ -263,8 +263,8 @@ begin_section(struct sl_api_conn *c, struct client_state *s)
 static void
 free_text(struct client_state *s)
 {
-	if (s->text)
-		sl_wipe(s->text, s->len);
+	if (s->text) /* the rest; what was sent is wiped already */
+		sl_wipe(s->text + s->sent, s->len - s->sent);
 	free(s->text);
 	s->text = NULL;
 }
@@ -276,6 +276,7 @@ write_text(struct sl_api_conn *c, struct client_state *s)
 	size_t n = RTE_MIN(s->len - s->sent, (size_t)TEXT_PER_SLICE);
 
 	sl_api_write(c, s->text + s->sent, n);
+	sl_wipe(s->text + s->sent, n);
 	s->sent += n;
 	if (s->sent < s->len)
 		return;

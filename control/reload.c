@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -15,14 +16,18 @@
 
 #define STEPS_PER_SLICE    32
 #define PREFIXES_PER_SLICE 256 /* after as many the next slice begins, with the step at hand where that is not done */
+#define ENTRIES_PER_SLICE  256 /* of what `wg` changed */
 #define ORDERS_MAX         16
 #define FIELDS_LEN         768
+#define LINE_ROOM          512 /* bytes of an answer's last line at most */
 
 enum stage {
 	IDLE,
-	COLLECTING, /* save: what `wg` changed, in slices on the loop */
+	NOTING,     /* which of it `wg` changed, in slices on the loop */
+	COLLECTING, /* save: what it is now, likewise */
 	WORKING,    /* the thread reads and compares, or writes */
 	APPLYING,   /* in slices on the loop */
+	SETTLING,   /* what `wg` changed is the files' again, likewise */
 	CLEANING,   /* the thread frees what is left */
 };
 
@@ -33,19 +38,19 @@ struct sl_reload {
 	enum stage stage;
 	unsigned n_orders;
 	struct sl_order orders[ORDERS_MAX]; /* [0] is under way unless IDLE */
-	struct sl_runtime_entry *runtime;   /* of when the order began */
-	uint32_t n_runtime;
+	struct sl_runtime_snapshot runtime; /* of when the order began */
 	/* written by the thread before it signals */
 	struct sl_config_errors errors;
 	struct sl_config *config;
 	struct sl_steps *steps;
 	struct sl_save *save;
 	char *text; /* the answer so far */
-	size_t len;
+	size_t len, room;
+	uint32_t changes; /* among the steps */
 	/* ns, boot clock */
 	uint64_t began, loaded, longest;
 	/* being applied */
-	uint32_t at, progress, failed;
+	uint32_t at, progress, failed, settled;
 	unsigned steps_at_once, prefixes_at_once;
 };
 
@@ -88,14 +93,14 @@ discard(struct sl_reload *r)
 	sl_config_free(r->config);
 	sl_config_errors_free(&r->errors);
 	sl_save_free(r->save);
-	free(r->runtime);
+	free(r->runtime.entries);
 	free(r->text);
 	r->steps = NULL;
 	r->config = NULL;
 	r->save = NULL;
-	r->runtime = NULL;
+	r->runtime.entries = NULL;
 	r->text = NULL;
-	r->len = 0;
+	r->len = r->room = 0;
 }
 
 void
@@ -105,6 +110,7 @@ sl_reload_destroy(struct sl_reload *r)
 		return;
 	if (r->stage == WORKING || r->stage == CLEANING)
 		pthread_join(r->thread, NULL);
+	sl_runtime_snapshot_end(&r->runtime);
 	if (r->stage != IDLE)
 		discard(r);
 	close(r->fd);
@@ -145,12 +151,20 @@ load(struct sl_reload *r)
 	if (r->config == NULL)
 		return;
 	r->steps = sl_config_diff(r->gw->config, r->config);
-	sl_diff_runtime(r->steps, r->runtime, r->n_runtime, r->orders[0].keep_runtime);
+	sl_diff_runtime(r->steps, r->runtime.entries, r->runtime.n, r->orders[0].keep_runtime);
+	r->changes = 0;
+	for (uint32_t i = 0; i < r->steps->n_steps; i++)
+		r->changes += sl_step_is_change(&r->steps->steps[i]);
 	out = open_memstream(&r->text, &r->len);
 	if (out == NULL)
 		return;
 	describe(r, out);
+	/* room for the last line */
+	for (unsigned i = 0; i < LINE_ROOM; i++)
+		fputc('\0', out);
 	fclose(out);
+	r->room = r->len;
+	r->len -= LINE_ROOM;
 }
 
 static void *
@@ -201,6 +215,7 @@ answer(struct sl_reload *r, bool failed)
 	if (order->done) {
 		order->done(order->ctx, r->text, r->len, failed);
 		r->text = NULL;
+		r->len = r->room = 0;
 	}
 	if (!start_thread(r, CLEANING)) {
 		discard(r);
@@ -208,27 +223,37 @@ answer(struct sl_reload *r, bool failed)
 	}
 }
 
+/* Appends to the answer, which may be long: the thread has left room, so that it is not moved here. */
+static void
+append(struct sl_reload *r, const char *words)
+{
+	size_t len = strlen(words);
+
+	if (r->len + len >= r->room) {
+		char *text = realloc(r->text, r->len + len + 1);
+
+		if (text == NULL)
+			return;
+		r->text = text;
+		r->room = r->len + len + 1;
+	}
+	memcpy(r->text + r->len, words, len + 1);
+	r->len += len;
+}
+
 /* Appends one line to the answer, and to the log; in JSON it is the last field. */
 static void
 conclude(struct sl_reload *r, bool failed, const char *line)
 {
 	bool json = r->orders[0].json;
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
 
 	sl_log(failed ? SL_LOG_ERROR : SL_LOG_NOTICE, "reload: %s", line);
-	if (out) {
-		if (r->text)
-			fwrite(r->text, 1, r->len, out);
-		else if (json)
-			fputs("{\"changes\": []", out);
-		fprintf(out, json ? ", \"%s\": \"%s\"}\n" : "%.0s%s\n", failed ? "error" : "result", line);
-		fclose(out);
-		free(r->text);
-		r->text = text;
-		r->len = len;
-	}
+	if (json && r->text == NULL)
+		append(r, "{\"changes\": []");
+	if (json)
+		append(r, failed ? ", \"error\": \"" : ", \"result\": \"");
+	append(r, line);
+	append(r, json ? "\"}\n" : "\n");
 	answer(r, failed);
 }
 
@@ -247,20 +272,17 @@ sl_reload_order(struct sl_reload *r, const struct sl_order *order)
 	return 0;
 }
 
+/* What `wg` changed is known: the order itself begins. */
 static void
-begin(struct sl_reload *r)
+noted(struct sl_reload *r)
 {
-	r->began = sl_clock_boot_ns();
-	r->longest = 0;
-	sl_config_errors_init(&r->errors);
-	r->runtime = sl_runtime_snapshot(r->gw->runtime, &r->n_runtime);
-	if (r->n_runtime == SL_RUNTIME_NO_MEMORY) {
-		r->n_runtime = 0;
+	sl_runtime_snapshot_end(&r->runtime);
+	if (r->runtime.failed) {
 		conclude(r, true, "out of memory; nothing was changed");
 		return;
 	}
 	if (r->orders[0].kind == SL_ORDER_SAVE) {
-		r->save = sl_save_begin(r->gw, r->runtime, r->n_runtime);
+		r->save = sl_save_begin(r->gw, r->runtime.entries, r->runtime.n);
 		r->stage = COLLECTING;
 		if (r->save == NULL)
 			answer(r, true);
@@ -268,6 +290,24 @@ begin(struct sl_reload *r)
 	}
 	if (!start_thread(r, WORKING))
 		conclude(r, true, "no thread can be started; nothing was changed");
+}
+
+static void
+note(struct sl_reload *r)
+{
+	if (sl_runtime_snapshot_take(&r->runtime, ENTRIES_PER_SLICE))
+		noted(r);
+}
+
+static void
+begin(struct sl_reload *r)
+{
+	r->began = sl_clock_boot_ns();
+	r->longest = 0;
+	sl_config_errors_init(&r->errors);
+	sl_runtime_snapshot_begin(&r->runtime, r->gw->runtime);
+	r->stage = NOTING;
+	note(r);
 }
 
 void
@@ -341,7 +381,8 @@ any_refused(const struct sl_reload *r)
 {
 	bool any = false;
 
-	for (uint32_t i = 0; i < r->steps->n_steps; i++) {
+	/* they come first */
+	for (uint32_t i = 0; i < r->steps->n_steps && r->steps->steps[i].kind <= SL_STEP_DATAPLANE; i++) {
 		const struct sl_step *s = &r->steps->steps[i];
 
 		if (!is_refused(s))
@@ -369,7 +410,7 @@ loaded(struct sl_reload *r)
 		conclude(r, false, "dry run; nothing was changed");
 	} else {
 		r->stage = APPLYING;
-		r->at = r->progress = r->failed = 0;
+		r->at = r->progress = r->failed = r->settled = 0;
 	}
 }
 
@@ -412,43 +453,46 @@ apply(struct sl_reload *r)
 	r->progress = 0;
 }
 
+/* All is applied, and what is to be settled is. */
 static void
 applied(struct sl_reload *r)
 {
 	struct sl_config *old = r->gw->config;
 	uint64_t end = sl_clock_boot_ns();
 	char line[192];
-	uint32_t made = 0;
 
-	for (uint32_t i = 0; i < r->steps->n_steps; i++)
-		made += sl_step_is_change(&r->steps->steps[i]);
-	if (!r->orders[0].keep_runtime)
-		sl_runtime_settle(r->gw->runtime, r->runtime, r->n_runtime);
 	r->gw->config = r->config;
 	r->config = old; /* freed with the steps that point into it */
 	if (r->failed)
-		snprintf(line, sizeof(line), "%u of %u changes could not be made; the log says why", r->failed,
-			made);
+		snprintf(line, sizeof(line), "%u of %u changes could not be made; the log says why", r->failed, r->changes);
 	else
 		snprintf(line, sizeof(line), "%u change%s made; read in %.1f ms, applied in %.1f ms, longest step %.2f ms",
-			made, made == 1 ? "" : "s", (double)(r->loaded - r->began) / SL_NSEC_PER_MSEC,
+			r->changes, r->changes == 1 ? "" : "s", (double)(r->loaded - r->began) / SL_NSEC_PER_MSEC,
 			(double)(end - r->loaded) / SL_NSEC_PER_MSEC, (double)r->longest / SL_NSEC_PER_MSEC);
 	conclude(r, r->failed > 0, line);
 }
 
-bool
-sl_reload_advance(struct sl_reload *r)
+/* Some more of what `wg` changed is the files' again; whether that was all. */
+static bool
+settle(struct sl_reload *r)
+{
+	uint32_t n = RTE_MIN(r->runtime.n - r->settled, (uint32_t)ENTRIES_PER_SLICE);
+
+	if (r->orders[0].keep_runtime)
+		return true;
+	if (n > 0)
+		sl_runtime_settle(r->gw->runtime, r->runtime.entries + r->settled, n);
+	r->settled += n;
+	return r->settled == r->runtime.n;
+}
+
+/* One slice of the steps; whether that was the last. */
+static bool
+apply_some(struct sl_reload *r)
 {
 	const struct sl_allowed_ips *allowed = r->gw->allowed;
-	uint64_t from = sl_clock_boot_ns(), prefixes = sl_allowed_ips_changes(allowed);
+	uint64_t prefixes = sl_allowed_ips_changes(allowed);
 
-	if (r->stage == COLLECTING) {
-		if (!sl_save_collect(r->save) && !start_thread(r, WORKING))
-			answer(r, true);
-		return true;
-	}
-	if (r->stage != APPLYING)
-		return false;
 	sl_allowed_ips_batch_begin(r->gw->allowed);
 	for (unsigned i = 0; i < r->steps_at_once && r->at < r->steps->n_steps; i++) {
 		apply(r);
@@ -456,8 +500,35 @@ sl_reload_advance(struct sl_reload *r)
 			break;
 	}
 	sl_allowed_ips_batch_commit(r->gw->allowed);
+	return r->at == r->steps->n_steps;
+}
+
+bool
+sl_reload_advance(struct sl_reload *r)
+{
+	uint64_t from = sl_clock_boot_ns();
+	bool done = false;
+
+	switch (r->stage) {
+	case NOTING:
+		note(r);
+		break;
+	case COLLECTING:
+		if (!sl_save_collect(r->save) && !start_thread(r, WORKING))
+			answer(r, true);
+		break;
+	case APPLYING:
+		if (apply_some(r))
+			r->stage = SETTLING;
+		break;
+	case SETTLING:
+		done = settle(r);
+		break;
+	default:
+		return false;
+	}
 	r->longest = RTE_MAX(r->longest, sl_clock_boot_ns() - from);
-	if (r->at == r->steps->n_steps)
+	if (done)
 		applied(r);
 	return true;
 }

@@ -4,9 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SNAPSHOT_ROOM 64 /* entries, at first */
+
+/* In the tree, and in a list in the order in which they were noted, for walks in slices. */
+struct node {
+	struct sl_runtime_entry entry; /* first: the tree knows it as that */
+	struct node *prev, *next;
+};
+
 struct sl_runtime {
 	void *tree; /* of struct sl_runtime_entry, tsearch(3) */
 	uint32_t n;
+	struct node *first, *last;
+	struct node *forgetting; /* where sl_runtime_forget_interface goes on; NULL: at the first */
+	struct sl_runtime_snapshot *snapshots; /* under way */
 };
 
 static const uint8_t no_key[SL_KEY_LEN];
@@ -53,26 +64,48 @@ static struct sl_runtime_entry *find(const struct sl_runtime *rt, const char *in
 static struct sl_runtime_entry *get(struct sl_runtime *rt, const char *interface, const uint8_t *public_key)
 {
 	struct sl_runtime_entry *e = find(rt, interface, public_key);
+	struct node *node;
 
 	if (e)
 		return e;
-	e = malloc(sizeof(*e));
-	if (e == NULL)
+	node = calloc(1, sizeof(*node));
+	if (node == NULL)
 		return NULL;
-	*e = entry_key(interface, public_key);
-	if (tsearch(e, &rt->tree, compare) == NULL) {
-		free(e);
+	node->entry = entry_key(interface, public_key);
+	if (tsearch(&node->entry, &rt->tree, compare) == NULL) {
+		free(node);
 		return NULL;
 	}
+	node->prev = rt->last;
+	if (rt->last)
+		rt->last->next = node;
+	else
+		rt->first = node;
+	rt->last = node;
 	rt->n++;
-	return e;
+	return &node->entry;
 }
 
 static void drop(struct sl_runtime *rt, struct sl_runtime_entry *e)
 {
+	struct node *node = (struct node *)e;
+
+	if (rt->forgetting == node)
+		rt->forgetting = node->next;
+	for (struct sl_runtime_snapshot *s = rt->snapshots; s; s = s->next)
+		if (s->at == node)
+			s->at = node->next;
+	if (node->prev)
+		node->prev->next = node->next;
+	else
+		rt->first = node->next;
+	if (node->next)
+		node->next->prev = node->prev;
+	else
+		rt->last = node->prev;
 	tdelete(e, &rt->tree, compare);
 	rt->n--;
-	free(e);
+	free(node);
 }
 
 void sl_runtime_added(struct sl_runtime *rt, const char *interface, const uint8_t *public_key)
@@ -124,55 +157,73 @@ void sl_runtime_settle(struct sl_runtime *rt, const struct sl_runtime_entry *ent
 	}
 }
 
-struct listing {
-	struct sl_runtime_entry *entries;
-	uint32_t n;
-	const char *interface; /* NULL: of all interfaces */
-};
-
-static void list(const void *node, VISIT visit, void *arg)
-{
-	const struct sl_runtime_entry *e = *(const struct sl_runtime_entry *const *)node;
-	struct listing *l = arg;
-
-	if ((visit == postorder || visit == leaf) && (!l->interface || strcmp(l->interface, e->interface) == 0))
-		l->entries[l->n++] = *e;
-}
-
 uint32_t sl_runtime_count(const struct sl_runtime *rt)
 {
 	return rt->n;
 }
 
-static struct sl_runtime_entry *snapshot(const struct sl_runtime *rt, const char *interface, uint32_t *n)
+void sl_runtime_snapshot_begin(struct sl_runtime_snapshot *s, struct sl_runtime *rt)
 {
-	struct listing l = {.interface = interface};
+	*s = (struct sl_runtime_snapshot){.rt = rt, .at = rt->first, .next = rt->snapshots};
+	rt->snapshots = s;
+}
 
-	*n = 0;
-	if (rt->n == 0)
-		return NULL;
-	l.entries = malloc(rt->n * sizeof(*l.entries));
-	if (l.entries == NULL) {
-		*n = SL_RUNTIME_NO_MEMORY;
-		return NULL;
+static bool make_room(struct sl_runtime_snapshot *s)
+{
+	uint32_t room = s->room ? s->room * 2 : SNAPSHOT_ROOM;
+	struct sl_runtime_entry *more;
+
+	if (s->n < s->room)
+		return true;
+	more = realloc(s->entries, room * sizeof(*more));
+	if (more == NULL)
+		return false;
+	s->entries = more;
+	s->room = room;
+	return true;
+}
+
+bool sl_runtime_snapshot_take(struct sl_runtime_snapshot *s, uint32_t budget)
+{
+	for (; s->at; s->at = ((struct node *)s->at)->next) {
+		if (budget-- == 0)
+			return false;
+		if (!make_room(s)) {
+			s->failed = true;
+			break;
+		}
+		s->entries[s->n++] = ((struct node *)s->at)->entry;
 	}
-	twalk_r(rt->tree, list, &l);
-	*n = l.n;
-	return l.entries;
+	return true;
 }
 
-struct sl_runtime_entry *sl_runtime_snapshot(const struct sl_runtime *rt, uint32_t *n)
+void sl_runtime_snapshot_end(struct sl_runtime_snapshot *s)
 {
-	return snapshot(rt, NULL, n);
+	struct sl_runtime_snapshot **link;
+
+	if (s->rt == NULL)
+		return;
+	for (link = &s->rt->snapshots; *link != s; link = &(*link)->next)
+		;
+	*link = s->next;
+	s->rt = NULL;
 }
 
-void sl_runtime_forget_interface(struct sl_runtime *rt, const char *interface)
+bool sl_runtime_forget_interface(struct sl_runtime *rt, const char *interface, uint32_t budget)
 {
-	struct sl_runtime_entry *gone;
-	uint32_t n;
+	struct node *at = rt->forgetting ? rt->forgetting : rt->first;
 
-	gone = snapshot(rt, interface, &n);
-	for (uint32_t i = 0; gone && i < n; i++)
-		drop(rt, find(rt, interface, gone[i].public_key));
-	free(gone);
+	for (; at; budget--) {
+		struct node *next = at->next;
+
+		if (budget == 0) {
+			rt->forgetting = at;
+			return false;
+		}
+		if (strcmp(at->entry.interface, interface) == 0)
+			drop(rt, &at->entry);
+		at = next;
+	}
+	rt->forgetting = NULL;
+	return true;
 }

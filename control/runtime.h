@@ -51,11 +51,32 @@ void sl_runtime_changed(struct sl_runtime *rt, const char *interface, const uint
 uint32_t sl_runtime_bits(const struct sl_runtime *rt, const char *interface, const uint8_t *public_key);
 /* The file has its way with these again: forgets them. bits are taken out of what is noted now. */
 void sl_runtime_settle(struct sl_runtime *rt, const struct sl_runtime_entry *entries, uint32_t n);
-/* The interface is gone. */
-void sl_runtime_forget_interface(struct sl_runtime *rt, const char *interface);
+/*
+ * The interface is gone: forgets what there is of it, looking at no more than `budget` entries a call. Whether that was all. One
+ * interface after the other.
+ */
+bool sl_runtime_forget_interface(struct sl_runtime *rt, const char *interface, uint32_t budget);
 
 /* How many entries there are. */
 uint32_t sl_runtime_count(const struct sl_runtime *rt);
-/* A copy of all entries, to be freed; NULL with *n 0 where there are none, or with *n SL_RUNTIME_NO_MEMORY. */
-#define SL_RUNTIME_NO_MEMORY UINT32_MAX
-struct sl_runtime_entry *sl_runtime_snapshot(const struct sl_runtime *rt, uint32_t *n);
+
+/*
+ * A copy of all entries, taken in slices: what comes and goes meanwhile is in it or not. The caller's memory; `entries`, n of them,
+ * is to be freed, NULL where there are none.
+ */
+struct sl_runtime_snapshot {
+	struct sl_runtime_entry *entries;
+	uint32_t n;
+	bool failed; /* out of memory: not all is there */
+	/* its own: */
+	uint32_t room;
+	struct sl_runtime *rt; /* NULL: it has ended */
+	void *at;              /* the next to be taken */
+	struct sl_runtime_snapshot *next;
+};
+
+void sl_runtime_snapshot_begin(struct sl_runtime_snapshot *s, struct sl_runtime *rt);
+/* Takes at most `budget` entries more; whether it has them all. */
+bool sl_runtime_snapshot_take(struct sl_runtime_snapshot *s, uint32_t budget);
+/* Whether it has all or not. May be called again. */
+void sl_runtime_snapshot_end(struct sl_runtime_snapshot *s);

@@ -60,28 +60,99 @@ Test(runtime, memory_does_not_grow_with_peers_that_come_and_go, .init = setup)
 	sl_runtime_destroy(rt);
 }
 
+/* All at once. */
+static struct sl_runtime_snapshot snapshot(struct sl_runtime *rt)
+{
+	struct sl_runtime_snapshot s;
+
+	sl_runtime_snapshot_begin(&s, rt);
+	cr_assert(sl_runtime_snapshot_take(&s, UINT32_MAX));
+	sl_runtime_snapshot_end(&s);
+	cr_assert_not(s.failed);
+	return s;
+}
+
+static void numbered(struct sl_runtime *rt, const char *interface, unsigned n)
+{
+	uint8_t key[SL_KEY_LEN] = {1};
+
+	memcpy(key + 4, &n, sizeof(n));
+	sl_runtime_changed(rt, interface, key, SL_RUNTIME_ENDPOINT);
+}
+
+/* Entries come and go between two slices: those that stay are in it once. */
+Test(runtime, a_snapshot_is_taken_in_slices)
+{
+	struct sl_runtime *rt = sl_runtime_create();
+	struct sl_runtime_snapshot s;
+	uint8_t key[SL_KEY_LEN] = {1};
+	struct sl_runtime_entry gone = {.interface = "wg0", .bits = SL_RUNTIME_ENDPOINT};
+
+	for (unsigned i = 0; i < 1000; i++)
+		numbered(rt, "wg0", i);
+	sl_runtime_snapshot_begin(&s, rt);
+	for (unsigned i = 0; i < 9; i++) {
+		cr_assert_not(sl_runtime_snapshot_take(&s, 100));
+		cr_expect_eq(s.n, 100 * (i + 1));
+		/* the next that would be taken, and one that was */
+		for (unsigned k = 0; k < 2; k++) {
+			unsigned n = k ? 100 * i : 100 * (i + 1) + i;
+
+			memcpy(key + 4, &n, sizeof(n));
+			memcpy(gone.public_key, key, sizeof(key));
+			sl_runtime_settle(rt, &gone, 1);
+		}
+	}
+	numbered(rt, "wg0", 5000);
+	cr_expect(sl_runtime_snapshot_take(&s, 1000));
+	sl_runtime_snapshot_end(&s);
+	cr_expect_eq(s.n, 1000 - 9 + 1, "%u", s.n);
+	for (uint32_t i = 1, before = 0, number; i < s.n; i++, before = number) {
+		memcpy(&number, s.entries[i].public_key + 4, sizeof(number));
+		cr_assert_gt(number, before, "%u after %u", number, before);
+	}
+	free(s.entries);
+	sl_runtime_destroy(rt);
+}
+
+Test(runtime, an_interface_is_forgotten_in_slices)
+{
+	struct sl_runtime *rt = sl_runtime_create();
+	unsigned calls = 1;
+
+	for (unsigned i = 0; i < 1000; i++)
+		numbered(rt, i % 2 ? "wg0" : "wg1", i);
+	while (!sl_runtime_forget_interface(rt, "wg1", 100)) {
+		calls++;
+		numbered(rt, "wg0", 2000 + calls);
+	}
+	cr_expect_geq(calls, 10);
+	cr_expect_eq(sl_runtime_count(rt), 500 + calls - 1);
+	sl_runtime_destroy(rt);
+}
+
 Test(runtime, a_snapshot_settles_only_what_it_saw, .init = setup)
 {
 	struct sl_runtime *rt = sl_runtime_create();
-	struct sl_runtime_entry *seen;
-	uint32_t n;
+	struct sl_runtime_snapshot seen;
 
-	cr_expect_null(sl_runtime_snapshot(rt, &n));
-	cr_expect_eq(n, 0);
+	seen = snapshot(rt);
+	cr_expect_null(seen.entries);
+	cr_expect_eq(seen.n, 0);
 	sl_runtime_changed(rt, "wg0", a, SL_RUNTIME_ENDPOINT);
 	sl_runtime_changed(rt, "wg0", b, SL_RUNTIME_ENDPOINT);
 	sl_runtime_changed(rt, "wg0", NULL, SL_RUNTIME_PRIVATE_KEY);
-	seen = sl_runtime_snapshot(rt, &n);
-	cr_assert_eq(n, 3);
+	seen = snapshot(rt);
+	cr_assert_eq(seen.n, 3);
 	sl_runtime_changed(rt, "wg0", a, SL_RUNTIME_KEEPALIVE);
 	sl_runtime_changed(rt, "wg1", c, SL_RUNTIME_KEEPALIVE);
-	sl_runtime_settle(rt, seen, n);
+	sl_runtime_settle(rt, seen.entries, seen.n);
 	cr_expect_eq(sl_runtime_bits(rt, "wg0", a), SL_RUNTIME_KEEPALIVE);
 	cr_expect_eq(sl_runtime_bits(rt, "wg0", b), 0);
 	cr_expect_eq(sl_runtime_bits(rt, "wg0", NULL), 0);
 	cr_expect_eq(sl_runtime_bits(rt, "wg1", c), SL_RUNTIME_KEEPALIVE);
-	free(seen);
-	sl_runtime_forget_interface(rt, "wg1");
+	free(seen.entries);
+	cr_expect(sl_runtime_forget_interface(rt, "wg1", 100));
 	cr_expect_eq(sl_runtime_count(rt), 1);
 	sl_runtime_destroy(rt);
 }
@@ -174,10 +245,9 @@ static void expect_difference(const struct runtime_case *t, bool keep)
 	struct sl_config *from = load(t->old_text), *to = load(t->new_text);
 	struct sl_steps *steps = sl_config_diff(from, to);
 	struct sl_runtime *rt = sl_runtime_create();
-	struct sl_runtime_entry *entries;
+	struct sl_runtime_snapshot seen;
 	char *said = NULL;
 	size_t len;
-	uint32_t n;
 	FILE *out = open_memstream(&said, &len);
 
 	for (size_t i = 0; i < 3 && t->noted[i].bits; i++) {
@@ -188,8 +258,8 @@ static void expect_difference(const struct runtime_case *t, bool keep)
 		else
 			sl_runtime_changed(rt, "wg0", t->noted[i].key, t->noted[i].bits);
 	}
-	entries = sl_runtime_snapshot(rt, &n);
-	sl_diff_runtime(steps, entries, n, keep);
+	seen = snapshot(rt);
+	sl_diff_runtime(steps, seen.entries, seen.n, keep);
 	for (uint32_t i = 0; i < steps->n_steps; i++)
 		if (sl_step_is_told(&steps->steps[i]))
 			sl_step_print(steps, &steps->steps[i], out);
@@ -200,7 +270,7 @@ static void expect_difference(const struct runtime_case *t, bool keep)
 		cr_expect_not_null(strstr(keep ? t->kept : t->undone, line), "%s: %s", t->name, line);
 	free(said);
 	sl_steps_free(steps);
-	free(entries);
+	free(seen.entries);
 	sl_runtime_destroy(rt);
 	sl_config_free(from);
 	sl_config_free(to);
