@@ -12,17 +12,24 @@
 #include <unistd.h>
 
 #include "app/client.h"
+#include "app/shown_peers.h"
+#include "control/config_memory.h"
 
-/* The path that the running gateway was given, absolute and to be freed; NULL after an error. */
+/*
+ * The path that the running gateway was given, absolute and to be freed, and whether it was changed with `wg`. NULL after
+ * an error.
+ */
 static char *
-path_of_running(const char *command, const char *name)
+path_of_running(const char *command, const char *name, bool *set_with_wg)
 {
 	json_error_t error;
 	size_t len;
 	char *answer = sl_client_ask(command, name, "show gateway", &len), *path = NULL;
 	json_t *root = answer ? json_loadb(answer, len, 0, &error) : NULL;
-	const char *text = json_string_value(json_object_get(json_object_get(root, "gateway"), "config-path"));
+	const json_t *gateway = json_object_get(root, "gateway");
+	const char *text = json_string_value(json_object_get(gateway, "config-path"));
 
+	*set_with_wg = json_integer_value(json_object_get(gateway, "set-with-wg")) > 0;
 	if (text)
 		path = strdup(text);
 	else if (answer)
@@ -67,14 +74,14 @@ load(struct sl_peer_store *s)
 
 /* Whether the gateway of that name runs, and runs this file. */
 static bool
-is_running(const struct sl_peer_store *s)
+is_running(struct sl_peer_store *s)
 {
 	char *path = NULL;
 	bool same;
 
 	if (!sl_client_runs(s->config->name))
 		return false;
-	path = path_of_running(s->command, s->config->name);
+	path = path_of_running(s->command, s->config->name, &s->set_with_wg);
 	same = path && strcmp(path, s->path) == 0;
 	if (path && !same)
 		fprintf(stderr, "sluice %s: the gateway `%s` runs %s; it is left alone\n", s->command, s->config->name, path);
@@ -91,7 +98,7 @@ sl_peer_store_open(struct sl_peer_store *s, const char *command, const char *pat
 		if (s->path == NULL)
 			fprintf(stderr, "sluice %s: %s: %m\n", command, path);
 	} else {
-		s->path = path_of_running(command, name);
+		s->path = path_of_running(command, name, &s->set_with_wg);
 	}
 	if (s->path == NULL || (change && !lock(s)) || !load(s)) {
 		sl_peer_store_close(s);
@@ -154,6 +161,51 @@ sl_peer_store_find(
 	if (found == NULL)
 		fprintf(stderr, "sluice %s: there is no peer `%s`; `sluice peer list` tells which there are\n", s->command, name);
 	return found;
+}
+
+/* One more prefix, where the text of its length is one. */
+static void
+add_prefix(struct sl_prefix **list, uint32_t *n, uint32_t *capacity, struct sl_slice text)
+{
+	char copy[SL_PREFIX_STRLEN];
+	struct sl_prefix prefix;
+
+	if (text.len >= sizeof(copy))
+		return;
+	memcpy(copy, text.text, text.len);
+	copy[text.len] = '\0';
+	if (!sl_prefix_parse(copy, &prefix))
+		return;
+	*list = sl_array_grow(*list, *n, capacity, sizeof(**list));
+	(*list)[(*n)++] = prefix;
+}
+
+struct sl_prefix *
+sl_peer_store_live_prefixes(const struct sl_peer_store *s, const char *interface, uint32_t *n, uint32_t *capacity)
+{
+	struct sl_prefix *list = NULL;
+	struct sl_shown_peers peers;
+	struct sl_shown_peer peer;
+	json_error_t error;
+	json_t *root;
+	char *answer;
+	size_t len;
+
+	*n = *capacity = 0;
+	if (!s->running || !s->set_with_wg)
+		return NULL;
+	answer = sl_client_ask(s->command, s->config->name, "show peers", &len);
+	root = answer ? sl_shown_begin(answer, len, &peers, &error) : NULL;
+	while (root && sl_shown_next(&peers, &peer)) {
+		struct sl_slice item;
+		const char *at = NULL;
+
+		while (sl_slice_is(peer.interface, interface) && sl_slice_next(peer.allowed_ips, &at, &item))
+			add_prefix(&list, n, capacity, item);
+	}
+	json_decref(root);
+	free(answer);
+	return list;
 }
 
 /* Makes the folder of a path; 0 or a negative errno. */

@@ -14,7 +14,8 @@ struct sl_peer_store {
 	char *path;          /* of the configuration, absolute */
 	int lock;            /* descriptor that holds the lock; -1 */
 	struct sl_config *config;
-	bool running; /* a gateway of this configuration runs */
+	bool running;     /* a gateway of this configuration runs */
+	bool set_with_wg; /* and has been changed with `wg`, so that it has more or less than the files say */
 };
 
 /*
@@ -30,6 +31,13 @@ const struct sl_config_interface *sl_peer_store_interface(const struct sl_peer_s
 /* The peer of that name on the interface, or, for NULL, on whichever has it alone. NULL after an error. */
 const struct sl_config_peer *sl_peer_store_find(
 	const struct sl_peer_store *s, const char *interface, const char *name, const struct sl_config_interface **ifp);
+
+/*
+ * The allowed IPs of all peers that the interface has in the gateway, n of them, where `wg` has changed any; else none,
+ * for then the files say them. To be freed with sl_array_free.
+ */
+struct sl_prefix *sl_peer_store_live_prefixes(
+	const struct sl_peer_store *s, const char *interface, uint32_t *n, uint32_t *capacity);
 
 /*
  * The file for a new peer: the interface's first include pattern with the name for its star, in a folder that is made

@@ -77,7 +77,18 @@ is_part(const struct sl_prefix *pool, const struct sl_prefix *a)
 	return a->len > pool->len && sl_prefix_contains(pool, &a->addr);
 }
 
-/* What is taken of one prefix: its ends, our addresses, and what peers have, also those that are disabled. */
+static void
+take_parts(struct ranges *r, const struct sl_prefix *pool, const struct sl_prefix *list, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct sl_ip last = last_of(&list[i]);
+
+		if (is_part(pool, &list[i]))
+			take(r, &list[i].addr, &last);
+	}
+}
+
+/* What is taken of one prefix by the files: its ends, our addresses, and what peers have, also those that are disabled. */
 static void
 collect(const struct sl_config_interface *ifp, const struct sl_prefix *pool, struct ranges *r)
 {
@@ -92,18 +103,8 @@ collect(const struct sl_config_interface *ifp, const struct sl_prefix *pool, str
 	for (uint32_t i = 0; i < ifp->n_addresses; i++)
 		if (sl_prefix_contains(pool, &ifp->addresses[i].prefix.addr))
 			take(r, &ifp->addresses[i].prefix.addr, &ifp->addresses[i].prefix.addr);
-	for (uint32_t i = 0; i < ifp->n_peers; i++) {
-		const struct sl_config_peer *peer = &ifp->peers[i];
-
-		for (uint32_t j = 0; j < peer->n_allowed_ips; j++) {
-			const struct sl_prefix *a = &peer->allowed_ips[j];
-			struct sl_ip last = last_of(a);
-
-			if (is_part(pool, a))
-				take(r, &a->addr, &last);
-		}
-	}
-	qsort(r->list, r->n, sizeof(*r->list), by_first);
+	for (uint32_t i = 0; i < ifp->n_peers; i++)
+		take_parts(r, pool, ifp->peers[i].allowed_ips, ifp->peers[i].n_allowed_ips);
 }
 
 /* The first address of the prefix in no range. */
@@ -126,7 +127,8 @@ first_free(const struct sl_prefix *pool, const struct ranges *r, struct sl_ip *o
 }
 
 bool
-sl_pool_next(const struct sl_config_interface *ifp, uint8_t family, struct sl_prefix *out)
+sl_pool_next(const struct sl_config_interface *ifp, uint8_t family, const struct sl_prefix *taken, uint32_t n,
+	struct sl_prefix *out)
 {
 	struct sl_prefix pool;
 
@@ -137,6 +139,8 @@ sl_pool_next(const struct sl_config_interface *ifp, uint8_t family, struct sl_pr
 		if (pool.addr.family != family || pool.len == sl_family_bits(family))
 			continue;
 		collect(ifp, &pool, &r);
+		take_parts(&r, &pool, taken, n);
+		qsort(r.list, r.n, sizeof(*r.list), by_first);
 		found = first_free(&pool, &r, &out->addr);
 		sl_array_free(r.list, r.capacity, sizeof(*r.list));
 		out->len = (uint8_t)sl_family_bits(family);

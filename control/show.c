@@ -52,6 +52,7 @@ sl_show_gateway(struct sl_gateway *gw)
 	set_int(o, "uptime", gw->now - gw->started);
 	set_int(o, "sessions", gw->dp->sessions.reserved);
 	set_int(o, "reclaim-pending", gw->dp->reclaim->pending);
+	set_int(o, "set-with-wg", sl_runtime_count(gw->runtime));
 	return o;
 }
 

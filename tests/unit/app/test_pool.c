@@ -37,7 +37,7 @@ static void expect_next(const struct sl_config_interface *ifp, uint8_t family, c
 {
 	struct sl_prefix got;
 	char text[SL_PREFIX_STRLEN];
-	bool found = sl_pool_next(ifp, family, &got);
+	bool found = sl_pool_next(ifp, family, NULL, 0, &got);
 
 	cr_expect_eq(found, expected != NULL, "case %zu: %s", i, found ? sl_prefix_format(&got, text) : "none");
 	if (found && expected)
@@ -65,4 +65,21 @@ Test(pool, gives_the_lowest_that_is_free)
 		sl_config_free(config);
 		sl_config_errors_free(&errs);
 	}
+}
+
+/* What peers have that are in no file. */
+Test(pool, others_than_those_of_the_files_are_taken_as_well)
+{
+	struct sl_config_address address;
+	struct sl_config_interface ifp = {.name = "wg0", .addresses = &address, .n_addresses = 1};
+	struct sl_prefix taken[4], got;
+	char text[SL_PREFIX_STRLEN];
+
+	cr_assert(sl_prefix_parse("10.64.0.1/24", &address.prefix));
+	cr_assert(sl_prefix_parse("10.64.0.5/32", &taken[0]) && sl_prefix_parse("10.64.0.2/31", &taken[1]) &&
+	          sl_prefix_parse("fd00::1/128", &taken[2]) && sl_prefix_parse("0.0.0.0/0", &taken[3]));
+	cr_assert(sl_pool_next(&ifp, SL_AF_INET, taken, 4, &got));
+	cr_expect_str_eq(sl_prefix_format(&got, text), "10.64.0.4/32");
+	cr_assert(sl_pool_next(&ifp, SL_AF_INET, taken, 1, &got));
+	cr_expect_str_eq(sl_prefix_format(&got, text), "10.64.0.2/32");
 }
