@@ -16,6 +16,7 @@
 #include <yaml.h>
 
 #include "control/config.h"
+#include "control/config_ahead.h"
 #include "control/config_memory.h"
 
 enum sl_node_kind {
@@ -74,6 +75,7 @@ struct sl_loader {
 
 	const char **files;
 	uint32_t n_files, files_capacity;
+	struct sl_ahead *ahead;        /* of the files that are included now; NULL: they are read one by one */
 	const char *folder;            /* of the file that was begun last: included ones have it from each other */
 	struct sl_config_map included; /* device and inode of every file → its index */
 
@@ -266,6 +268,9 @@ uint32_t sl_source_add(struct sl_loader *ld, const char *path);
 /* Reads a text by `read`, which gets the root node. `st` NULL: the rule on readable secrets does not apply. */
 void sl_source_read(struct sl_loader *ld, uint32_t file, const char *text, size_t len, const struct stat *st,
         void (*read)(struct sl_loader *ld, const struct sl_node *root));
+enum {
+	SL_SOURCE_MAX = 1024 * 1024 * 1024, /* bytes of a file */
+};
 /* The same for a file that is named at `place` (line 0: on the command line). */
 void sl_source_load(struct sl_loader *ld, const char *path, struct sl_place place,
         void (*read)(struct sl_loader *ld, const struct sl_node *root));

@@ -272,8 +272,12 @@ void sl_load_included(struct sl_loader *ld, const struct sl_include_list *list)
 		if (glob(glob_pattern(ld, pattern), 0, NULL, &found) == GLOB_NOSPACE)
 			sl_load_error(ld, place,
 			        "include-peers: '%.64s' matches too many files; use fewer, larger ones", pattern);
+		if (!ld->old) /* else few are read */
+			ld->ahead = sl_ahead_begin(found.gl_pathv, found.gl_pathc, SL_SOURCE_MAX);
 		for (size_t j = 0; j < found.gl_pathc; j++)
 			sl_source_load(ld, found.gl_pathv[j], place, read_included);
+		sl_ahead_end(ld->ahead);
+		ld->ahead = NULL;
 		globfree(&found);
 	}
 }

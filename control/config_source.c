@@ -12,8 +12,6 @@ enum {
 	READ_FIRST = 16 * 1024,
 };
 
-static const size_t file_max = 1024UL * 1024 * 1024;
-
 /* The folder part of a path, with its '/'; "" where there is none. */
 static const char *folder_of(struct sl_loader *ld, const char *path)
 {
@@ -158,10 +156,15 @@ void sl_source_load(struct sl_loader *ld, const char *path, struct sl_place plac
 	uint32_t file, first = ld->n_peers;
 	size_t len;
 	char *text;
+	bool ok;
 
 	if (place.line && sl_again_take(ld, path, place))
 		return;
-	if (!sl_file_read(path, file_max, &text, &len, &st, &problem)) {
+	if (ld->ahead)
+		ok = sl_ahead_take(ld->ahead, &text, &len, &st, &problem);
+	else
+		ok = sl_file_read(path, SL_SOURCE_MAX, &text, &len, &st, &problem);
+	if (!ok) {
 		/* the file on the command line has no place: it is the place */
 		if (place.line)
 			sl_load_error(ld, place, "cannot read '%s': %s; mend the path or the file", path, problem);
