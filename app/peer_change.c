@@ -17,6 +17,7 @@
 
 /* The file a peer stands in, and where in it. */
 struct place {
+	const char *interface, *peer;
 	const char *path;
 	bool included;
 	struct sl_yaml_path entry;
@@ -56,7 +57,10 @@ static bool
 find_place(const struct sl_peer_store *s, const struct sl_config_interface *ifp, const struct sl_config_peer *peer,
 	struct place *p)
 {
-	*p = (struct place){.path = s->config->files[peer->place.file], .included = peer->place.file != 0};
+	*p = (struct place){.interface = ifp->name,
+		.peer = peer->name,
+		.path = s->config->files[peer->place.file],
+		.included = peer->place.file != 0};
 	if (p->included)
 		p->entry = (struct sl_yaml_path){{"peers", peer->name}, 2};
 	else
@@ -74,7 +78,7 @@ change(const struct sl_peer_store *s, const struct place *p, const char *text)
 		fprintf(stderr, "sluice %s: %s: %s\n", s->command, p->path, strerror(-rc));
 		return SL_EXIT_FAILED;
 	}
-	if (sl_peer_store_apply(s))
+	if (sl_peer_store_apply(s, p->interface, p->peer))
 		return SL_EXIT_DONE;
 	rc = sl_atomic_write(p->path, p->text, p->len, p->mode, true);
 	if (rc == 0)

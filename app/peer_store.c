@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "app/client.h"
+#include "dataplane/iface.h"
 #include "app/shown_peers.h"
 #include "control/config_memory.h"
 
@@ -257,8 +258,41 @@ sl_peer_store_new_path(
 	return rc == 0;
 }
 
+/* Whether a line of a reload's answer tells a change, of anything but this peer: "+ allowed-ip wg0/laptop 10.0.0.1/32". */
+static bool
+is_other_change(const char *line, const char *interface, const char *peer)
+{
+	char mine[SL_IF_NAME_LEN + SL_CONFIG_PEER_NAME_MAX + 2];
+	const char *at;
+	size_t len;
+
+	if (strchr("+-~", line[0]) == NULL || line[1] != ' ')
+		return false;
+	if (strncmp(line + 2, "peer ", 5) != 0 && strncmp(line + 2, "allowed-ip ", 11) != 0)
+		return true;
+	at = strchr(line + 2, ' ') + 1;
+	len = (size_t)snprintf(mine, sizeof(mine), "%s/%s", interface, peer);
+	return strncmp(at, mine, len) != 0 || strchr(" :\n", at[len]) == NULL;
+}
+
+static void
+tell_others(const struct sl_peer_store *s, const char *answer, const char *interface, const char *peer)
+{
+	unsigned others = 0;
+
+	for (const char *line = answer; *line; line += strcspn(line, "\n"), line += *line == '\n')
+		others += is_other_change(line, interface, peer);
+	if (others == 0)
+		return;
+	fprintf(stderr, "sluice %s: the files had %u other change%s, which %s live now too:\n", s->command, others,
+		others == 1 ? "" : "s", others == 1 ? "is" : "are");
+	for (const char *line = answer; *line; line += strcspn(line, "\n"), line += *line == '\n')
+		if (is_other_change(line, interface, peer))
+			fprintf(stderr, "%.*s\n", (int)strcspn(line, "\n"), line);
+}
+
 bool
-sl_peer_store_apply(const struct sl_peer_store *s)
+sl_peer_store_apply(const struct sl_peer_store *s, const char *interface, const char *peer)
 {
 	char *answer;
 	bool failed;
@@ -271,6 +305,8 @@ sl_peer_store_apply(const struct sl_peer_store *s)
 		return false;
 	if (failed)
 		fputs(answer, stderr);
+	else
+		tell_others(s, answer, interface, peer);
 	free(answer);
 	return !failed;
 }

@@ -48,6 +48,7 @@ bool sl_peer_store_new_path(
 
 /*
  * Has the running gateway apply what has been changed; where none runs there is nothing to do. False after an error, the
- * gateway being as before; the caller puts the files back.
+ * gateway being as before; the caller puts the files back. What else the files have changed since the gateway read them goes
+ * live with it, and is told on stderr: all but what is about this peer of that interface.
  */
-bool sl_peer_store_apply(const struct sl_peer_store *s);
+bool sl_peer_store_apply(const struct sl_peer_store *s, const char *interface, const char *peer);

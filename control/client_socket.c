@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "control/api_conn.h"
 #include "control/bench_api.h"
@@ -269,6 +271,18 @@ free_text(struct client_state *s)
 	s->text = NULL;
 }
 
+/* Wipes what was sent, and gives its pages back, so that freeing a long answer is no long step. */
+static void
+done_with(char *text, size_t len)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = RTE_ALIGN_CEIL((uintptr_t)text, page),
+		  last = ((uintptr_t)text + len) & ~(page - 1);
+
+	sl_wipe(text, len);
+	if (first < last)
+		madvise((void *)first, last - first, MADV_DONTNEED);
+}
+
 /* The next piece of an order's answer. */
 static void
 write_text(struct sl_api_conn *c, struct client_state *s)
@@ -276,7 +290,7 @@ write_text(struct sl_api_conn *c, struct client_state *s)
 	size_t n = RTE_MIN(s->len - s->sent, (size_t)TEXT_PER_SLICE);
 
 	sl_api_write(c, s->text + s->sent, n);
-	sl_wipe(s->text + s->sent, n);
+	done_with(s->text + s->sent, n);
 	s->sent += n;
 	if (s->sent < s->len)
 		return;

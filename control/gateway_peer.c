@@ -10,8 +10,8 @@
 #include "crypto/base64.h"
 
 #define NAMES_AT_ONCE   64  /* answers of the resolver taken in one turn */
-#define PREFIXES_AT_ONCE 256 /* allowed IPs that go in one step, with peers or before them */
-#define PEERS_AT_ONCE    128
+#define PREFIXES_AT_ONCE 128 /* allowed IPs that go in one step, with peers or before them */
+#define PEERS_AT_ONCE    64
 
 /* Of names that do not resolve, and of those that do again: a server that goes or comes makes many of them at once. */
 static struct sl_log_limit lost_limit = SL_LOG_LIMIT(10, SL_NSEC_PER_SEC);

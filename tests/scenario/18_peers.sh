@@ -20,6 +20,9 @@ QUICK=(env WG_QUICK_USERSPACE_IMPLEMENTATION=wireguard-go WG_I_PREFER_BUGGY_USER
 peer() {
 	on hub "$SLUICE" peer "$@" -n hub
 }
+peer_says() {
+	peer "$@" 2>&1
+}
 state() {
 	peer show "$1" --json | jq -r .state
 }
@@ -120,17 +123,6 @@ qr_image <"$LAB_DIR/qr.txt" >"$LAB_DIR/qr.pbm"
 check_equal "a reader of QR codes reads the file" "$(sluice hub export laptop)" \
 	"$(zbarimg --quiet --raw -Sdisable -Sqrcode.enable "$LAB_DIR/qr.pbm" 2>"$LAB_DIR/zbar.log")"
 
-# --- what wg has given to somebody is not given again
-
-stranger=$(wg genkey | wg pubkey)
-on hub wg set wg0 peer "$stranger" allowed-ips 10.64.0.3/32,fd00:64::4/128
-check "a peer is added beside one of wg's" peer add neighbour -o "$LAB_DIR/neighbour.conf"
-check_equal "with addresses that are free" "10.64.0.4/32, fd00:64::3/128" "$(sed -n 's/^Address = //p' "$LAB_DIR/neighbour.conf")"
-check_equal "the other keeps its own" "10.64.0.3/32 fd00:64::4/128" \
-	"$(on hub wg show wg0 allowed-ips | awk -v key="$stranger" '$1 == key { print $2, $3 }')"
-check "removed" peer remove neighbour
-on hub wg set wg0 peer "$stranger" remove
-
 # --- disabled, enabled, expired, removed
 
 check "disabled" peer disable laptop
@@ -152,6 +144,17 @@ check "to the second" test "$late" -ge 0 -a "$late" -le 1
 check_equal "it says so" expired "$(state guest)"
 check "removed" peer remove guest
 check_not "its file is gone" test -e "$LAB_DIR/peers.d/guest.yaml"
+
+# --- what else waits in the files goes live too, and is told
+
+with_keepalive() {
+	sed -i "s/^    public-key:.*/&\n    persistent-keepalive: $1/" "$LAB_DIR/peers.d/laptop.yaml"
+}
+with_keepalive 9
+peer add waiting -o "$LAB_DIR/waiting.conf" 2>"$LAB_DIR/waiting.err" || fail "a peer is added while a change waits"
+check_equal "the command tells of one other change" 'sluice peer add: the files had 1 other change, which is live now too:
+~ peer wg0/laptop: persistent-keepalive' "$(cat "$LAB_DIR/waiting.err")"
+check "removed, with nothing else to tell" prints '' peer_says remove waiting
 
 # --- many at once
 
