@@ -15,6 +15,7 @@
 #include "app/pool.h"
 #include "app/qr.h"
 #include "app/usage.h"
+#include "control/config_memory.h"
 #include "control/config_write.h"
 #include "crypto/base64.h"
 #include "crypto/random.h"
@@ -105,7 +106,7 @@ has_told(const struct draft *d, uint8_t family)
 
 /* One address of each family that the pool has, in front of what was told. */
 static bool
-take_addresses(struct draft *d)
+take_pool(struct draft *d, const struct sl_prefix *live, uint32_t n)
 {
 	static const uint8_t families[] = {SL_AF_INET6, SL_AF_INET};
 
@@ -114,7 +115,7 @@ take_addresses(struct draft *d)
 
 		if (!sl_pool_has(d->ifp, families[i]) || has_told(d, families[i]))
 			continue;
-		if (!sl_pool_next(d->ifp, families[i], &address)) {
+		if (!sl_pool_next(d->ifp, families[i], live, n, &address)) {
 			fprintf(stderr, "sluice peer add: the pool of '%s' has no free %s address; widen `pool`, or remove peers\n",
 				d->ifp->name, families[i] == SL_AF_INET ? "IPv4" : "IPv6");
 			return false;
@@ -122,6 +123,19 @@ take_addresses(struct draft *d)
 		memmove(d->prefixes + 1, d->prefixes, d->peer.n_allowed_ips++ * sizeof(d->prefixes[0]));
 		d->prefixes[0] = address;
 	}
+	return true;
+}
+
+static bool
+take_addresses(struct draft *d)
+{
+	uint32_t n, capacity;
+	struct sl_prefix *live = sl_peer_store_live_prefixes(&d->store, d->ifp->name, &n, &capacity);
+	bool ok = take_pool(d, live, n);
+
+	sl_array_free(live, capacity, sizeof(*live));
+	if (!ok)
+		return false;
 	d->peer.allowed_ips = d->prefixes;
 	if (d->peer.n_allowed_ips == 0)
 		fprintf(stderr, "sluice peer add: '%s' has neither addresses nor a pool; name addresses with --allowed-ips\n",

@@ -123,6 +123,17 @@ qr_image <"$LAB_DIR/qr.txt" >"$LAB_DIR/qr.pbm"
 check_equal "a reader of QR codes reads the file" "$(sluice hub export laptop)" \
 	"$(zbarimg --quiet --raw -Sdisable -Sqrcode.enable "$LAB_DIR/qr.pbm" 2>"$LAB_DIR/zbar.log")"
 
+# --- what wg has given to somebody is not given again
+
+stranger=$(wg genkey | wg pubkey)
+on hub wg set wg0 peer "$stranger" allowed-ips 10.64.0.3/32,fd00:64::4/128
+check "a peer is added beside one of wg's" peer add neighbour -o "$LAB_DIR/neighbour.conf"
+check_equal "with addresses that are free" "10.64.0.4/32, fd00:64::3/128" "$(sed -n 's/^Address = //p' "$LAB_DIR/neighbour.conf")"
+check_equal "the other keeps its own" "10.64.0.3/32 fd00:64::4/128" \
+	"$(on hub wg show wg0 allowed-ips | awk -v key="$stranger" '$1 == key { print $2, $3 }')"
+check "removed" peer remove neighbour
+on hub wg set wg0 peer "$stranger" remove
+
 # --- disabled, enabled, expired, removed
 
 check "disabled" peer disable laptop
