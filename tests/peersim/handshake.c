@@ -93,6 +93,7 @@ void sim_handshake_timeout(struct sim *s, uint32_t peer)
 
 	if (pending->sends < SL_MAX_HANDSHAKES) {
 		pending->retry_ms = SIM_NONE; /* until it goes out */
+		s->peers[peer].again = !s->peers[peer].queued;
 		push(s, peer);
 		return;
 	}
@@ -241,7 +242,11 @@ static bool initiate(struct sim *s)
 		const uint32_t peer = pop(s);
 		struct sim_peer *p = &s->peers[peer];
 		const bool prepare = p->task != SIM_NONE && s->tasks[p->task].prepare;
+		const bool answered = p->again && !p->pending && p->task == SIM_NONE;
 
+		p->again = false;
+		if (answered)
+			continue;
 		if (p->pending && p->pending->prepared && !prepare) {
 			adopt_task(s, p);
 			send_initiation(s, peer);

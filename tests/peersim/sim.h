@@ -77,6 +77,7 @@ struct sim_peer {
 	uint16_t generation, persistent;          /* persistent: seconds, 0: off */
 	uint8_t hub, ss_hub;
 	bool has_public, queued, more; /* more: data came while a keepalive was due */
+	bool again;                    /* it is queued for a retransmission */
 };
 
 /* A range of peers that shake hands by command. */
