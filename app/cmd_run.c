@@ -1,5 +1,6 @@
 /* sluice run: the gateway in the foreground. */
 #include <sched.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "app/commands.h"
 #include "app/options.h"
 #include "app/usage.h"
+#include "control/config_memory.h"
 #include "control/gateway.h"
 #include "control/log.h"
 
@@ -33,6 +35,8 @@ load(const char *path, struct sl_config_cores *cores)
 	cpu_set_t usable;
 
 	sl_config_errors_init(&errs);
+	/* once it is said, malloc does not move the limit to what was freed last */
+	mallopt(M_MMAP_THRESHOLD, SL_LARGE_ALLOC);
 	config = sl_config_load(path, &errs);
 	if (config && sched_getaffinity(0, sizeof(usable), &usable) != 0) {
 		fprintf(stderr, "sluice run: cannot tell which cores are usable: %m\n");

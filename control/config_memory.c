@@ -7,7 +7,8 @@
 #include "crypto/wipe.h"
 
 enum {
-	CHUNK_LEN = 64 * 1024,
+	CHUNK_FIRST = 64 * 1024,
+	CHUNK_NEXT = 256 * 1024, /* above SL_LARGE_ALLOC: goes back to the system when it is freed */
 	ALIGNMENT = 16,
 	ARRAY_FIRST = 16,
 	MAP_FIRST = 64,
@@ -48,7 +49,8 @@ static void *take(struct sl_arena *arena, size_t size, size_t align)
 	if (chunk)
 		chunk->used = align_up(chunk->used, align);
 	if (!chunk || chunk->size - chunk->used < size) {
-		size_t len = align_up(size > CHUNK_LEN ? size : CHUNK_LEN, ALIGNMENT);
+		size_t least = chunk ? CHUNK_NEXT : CHUNK_FIRST;
+		size_t len = align_up(size > least ? size : least, ALIGNMENT);
 
 		chunk = sl_config_alloc(1, sizeof(*chunk) + len);
 		chunk->size = len;

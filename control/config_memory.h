@@ -28,6 +28,12 @@ void *sl_arena_copy(struct sl_arena *arena, const void *data, size_t size);
 struct sl_prefix *sl_arena_prefixes(struct sl_arena *arena, const struct sl_prefix *prefixes, size_t n);
 void sl_arena_free(struct sl_arena *arena);
 
+/*
+ * Bytes from which on a process that runs for long has its allocations mapped one by one (mallopt): what a load has used for
+ * a hundred thousand peers goes back to the system with each reload.
+ */
+#define SL_LARGE_ALLOC (128 * 1024)
+
 /* calloc that does not fail. */
 void *sl_config_alloc(size_t n, size_t size);
 
