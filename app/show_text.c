@@ -112,6 +112,9 @@ print_handshakes(const json_t *o, const struct style *s, FILE *out)
 		(long long)number(h, "initiations-received"), (long long)number(h, "responses-sent"),
 		(long long)number(h, "responses-received"), (long long)number(h, "cookies-sent"),
 		(long long)number(h, "cookies-received"));
+	if (number(h, "waiting") + number(h, "overdue") > 0)
+		fprintf(out, "  %swaiting handshakes%s: %lld, and %lld that waited in vain\n", s->bold, s->off,
+			(long long)number(h, "waiting"), (long long)number(h, "overdue"));
 	json_object_foreach(json_object_get(h, "failures"), key, value)
 		fprintf(out, "  %sfailed handshakes%s: %s %lld\n", s->bold, s->off, key, (long long)json_integer_value(value));
 }
