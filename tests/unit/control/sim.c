@@ -155,15 +155,26 @@ chance(struct sim *sim, double p)
 	return (double)(next_random(sim) >> 11) * 0x1p-53 < p;
 }
 
-/* One bit is turned over; half the handshake messages get a right mac1 all the same, as from someone who forges. */
+/* The receiver's index of a data message: it names a key and is not authenticated itself. */
+static bool
+is_index(uint32_t type, size_t at)
+{
+	return type == SL_MSG_DATA && at / sizeof(uint32_t) == offsetof(struct sl_msg_data, receiver) / sizeof(uint32_t);
+}
+
+/*
+ * One bit is turned over; half the handshake messages get a right mac1 all the same, as from someone who forges. A
+ * sender whose handshake was forged may have a wrong index, which such a bit can put right again.
+ */
 static void
 damage(struct sim *sim, struct sim_message *m)
 {
 	uint32_t type = sl_load_le32(m->data);
+	size_t at = sim_random(sim, m->len);
 
 	sim_seen(sim, SIM_T_DAMAGED);
-	m->damaged = true;
-	m->data[sim_random(sim, m->len)] ^= (uint8_t)(1u << sim_random(sim, 8));
+	m->damaged = !is_index(type, at);
+	m->data[at] ^= (uint8_t)(1u << sim_random(sim, 8));
 	if ((type == SL_MSG_INITIATION || type == SL_MSG_RESPONSE) && sim_random(sim, 2) == 0)
 		sl_macs_write(&sl_proto_if_identity(sim->nodes[m->to].ifp)->mac_keys, NULL, m->data, m->len);
 }

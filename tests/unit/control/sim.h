@@ -110,7 +110,7 @@ struct sim {
 	size_t n_packets, packets_room;
 	uint64_t busy_max;      /* ns: control lets facts and timers wait so long now and then; 0: never */
 	bool strangers;         /* packets of others than the two nodes may be accepted; off in long runs */
-	bool damaged;           /* the message that is being received was damaged by the link */
+	bool damaged;           /* what is authenticated of the message being received was damaged by the link */
 	bool verbose;           /* tells what happens */
 	unsigned violations;    /* of what must never happen: sim_audit.c and sim_watch.c */
 	char violation[128];    /* the first */
@@ -168,7 +168,7 @@ void sim_seen(struct sim *sim, enum sim_transition t);
 void sim_verbose(const struct sim_node *node, const char *what, const void *msg, size_t len);
 void sim_trace(struct sim *sim, uint64_t word);
 void sim_audit_sent(struct sim_node *node, const struct sl_session *s, uint64_t counter);
-void sim_audit_accepted(struct sim_node *node, const struct sl_session *s, uint64_t counter);
+void sim_audit_accepted(struct sim_node *node, const struct sl_session *s, uint32_t index, uint64_t counter);
 void sim_audit_fini(struct sim *sim);
 uint64_t sim_payload_make(struct sim *sim, unsigned node);
 void sim_payload_write(uint8_t plain[SIM_PAYLOAD_LEN], uint64_t payload);

@@ -115,7 +115,7 @@ sim_audit_sent(struct sim_node *node, const struct sl_session *s, uint64_t count
 }
 
 void
-sim_audit_accepted(struct sim_node *node, const struct sl_session *s, uint64_t counter)
+sim_audit_accepted(struct sim_node *node, const struct sl_session *s, uint32_t index, uint64_t counter)
 {
 	struct sim *sim = node->sim;
 	struct sim_packet *p;
@@ -124,6 +124,8 @@ sim_audit_accepted(struct sim_node *node, const struct sl_session *s, uint64_t c
 	p = find(sim->packets, sim->packets_room, sl_load_le64(s->recv_key), counter);
 	if (sim->damaged)
 		sim_violation(sim, "node %u: damaged packet accepted", node->number);
+	if (index != s->index)
+		sim_violation(sim, "node %u: packet for index %u accepted by session %u", node->number, index, s->index);
 	if (!p->used) {
 		if (!sim->strangers)
 			sim_violation(sim, "node %u: packet accepted that was not sent", node->number);

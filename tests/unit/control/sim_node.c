@@ -303,7 +303,7 @@ receive_data(struct sim_node *node, const uint8_t *data, size_t len, const struc
 	sim_saw_data(node, s, counter);
 	if (!first_time(node, s, counter))
 		return;
-	sim_audit_accepted(node, s, counter);
+	sim_audit_accepted(node, s, index, counter);
 	roam(node, s->peer, src);
 	note_session(node, s);
 	sl_peer_stamp_received(&node->peers, WORKER, s->peer, node->sim->now, len, n > 0);
