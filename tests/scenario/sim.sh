@@ -74,10 +74,16 @@ sim_ready_or_gone() {
 	sim_is_ready || ! kill -0 "${LAB_PID[sim]}" 2>/dev/null
 }
 
+# sim_stop: the simulation ends, and the hub has seen that: net_memif has a thread of its own for it, which must not meet the end of the hub.
 sim_stop() {
 	sim quit
 	wait "${LAB_PID[sim]}"
 	unset "LAB_PID[sim]"
+	until_equal 30 0 sim_links || die "the hub does not notice that the simulation has ended"
+}
+
+sim_links() {
+	json hub ports '[.ports[] | select(.up)] | length'
 }
 
 # sim COMMAND [KEY=VALUE...]: a command of tests/peersim/control.h; says what came of it only where it was refused.
