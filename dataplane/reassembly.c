@@ -61,16 +61,19 @@ set_held(struct sl_worker *w, uint64_t held)
 	w->reassembly->held = held;
 }
 
-/* Frees and counts what the table gave up. */
+/* Frees and counts what the table gave up. A set with a hole in it may come as chains, of a segment per fragment. */
 static void
 bury(struct sl_worker *w)
 {
 	struct rte_ip_frag_death_row *dead = &w->reassembly->dead;
+	unsigned fragments = 0;
 
 	if (dead->cnt == 0)
 		return;
-	sl_count(&w->stats.drops[SL_DROP_REASSEMBLY], dead->cnt);
-	set_held(w, w->reassembly->held - dead->cnt);
+	for (unsigned i = 0; i < dead->cnt; i++)
+		fragments += dead->row[i]->nb_segs;
+	sl_count(&w->stats.drops[SL_DROP_REASSEMBLY], fragments);
+	set_held(w, w->reassembly->held - fragments);
 	rte_ip_frag_free_death_row(dead, 0);
 }
 

@@ -229,6 +229,28 @@ Test(reassembly, overlaps)
 	rig_destroy(r);
 }
 
+/* All bytes are there, but with a hole: the library has chained some fragments by then, and gives them up as one. */
+Test(reassembly, a_hole_behind_what_fits_together)
+{
+	static const struct {
+		size_t off, len;
+		bool more;
+	} parts[] = {{0, 8, true}, {16, 16, true}, {16, 8, true}, {32, 16, false}};
+
+	for (unsigned six = 0; six < 2; six++) {
+		struct rig *r = rig_create(1);
+
+		whole(six, 48 + (six ? 40 : 20));
+		for (unsigned i = 0; i < 4; i++)
+			feed(r, fragment(r, six, 7, parts[i].off, parts[i].len, parts[i].more, 0));
+		cr_expect_eq(rig_waiting(r, SL_STAGE_IP_INPUT), 0);
+		cr_expect_eq(lost(r), 4);
+		cr_expect_eq(queued(r), 0);
+		rig_check_conservation(r, 4);
+		rig_destroy(r);
+	}
+}
+
 Test(reassembly, expiry)
 {
 	struct rig *r = rig_create(1);
