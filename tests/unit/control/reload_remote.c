@@ -161,7 +161,7 @@ take_outer(struct remote *remotes, uint32_t n, const uint8_t *message, size_t le
 			take_response(&remotes[index], message);
 	} else if (type == SL_MSG_INITIATION) {
 		came->kind = CAME_INITIATION;
-		came->remote = (uint32_t)(rte_be_to_cpu_32(*(const rte_be32_t *)came->to.ip.bytes) - REMOTE_FIRST);
+		came->remote = (uint32_t)(__builtin_bswap32(sl_load_le32(came->to.ip.bytes)) - REMOTE_FIRST);
 	}
 }
 
