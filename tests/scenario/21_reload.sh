@@ -199,6 +199,8 @@ for port in 7000 7001; do
 	check_equal "of spoke1's packets none was lost, port $port, $(wc -l <"$LAB_DIR/rounds.$port") rounds" '' \
 		"$(jq -c 'select(.lost > 0 or .duplicated > 0 or .corrupt > 0 or .received == 0)' "$LAB_DIR/rounds.$port")"
 done
+note "dropped by the hub: $(json hub drops '[.drops[] | "\(.reason) \(.packets)"] | join(", ")')"
+note "the LAN host: $(on lan awk '/^Udp:/ { l = $0 } END { print l }' /proc/net/snmp), IPv6 of spoke1: $(on spoke1 awk '/Udp6NoPorts|Udp6RcvbufErrors/ { printf "%s ", $0 }' /proc/net/snmp6)"
 check_equal "nor has the hub dropped any for want of a route, a peer or a session" '' "$(json hub drops '.drops[].reason' |
 	grep -xE 'no-route|no-peer|no-endpoint|no-session|session-expired|source-not-allowed|spoofed-source|interface-down')"
 check_conservation hub

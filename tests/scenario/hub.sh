@@ -173,6 +173,8 @@ flow_window() {
 
 # flow_receiver NODE PORT COUNT FLOWS SECONDS: a receiver in the background; its tally goes to $LAB_DIR/NODE.PORT.tally.
 flow_receiver() {
+	# one that was here before must not be taken for this one
+	rm -f "$LAB_DIR/$1.$2.tally"
 	ip netns exec "$1" "$TOOLS/flow" recv --port "$2" --count "$3" --flows "$4" --seconds "$5" --window "$LAB_DIR/window.$2.$1" \
 		>"$LAB_DIR/$1.$2.tally" 2>&1 &
 	LAB_PID[flow-$1-$2]=$!

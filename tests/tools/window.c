@@ -8,7 +8,7 @@
 
 #include "tests/tools/tool.h"
 
-#define PATIENCE_NS TOOL_NSEC_PER_SEC
+#define PATIENCE_NS (5 * TOOL_NSEC_PER_SEC)
 
 static void map(struct window *w, const char *path, int flags)
 {

@@ -2,7 +2,7 @@
  * A window between a sender and the receiver of what it sends, which runs on the same machine: the receiver writes how much has come into a
  * shared file, and the sender keeps at most WINDOW_PACKETS on the way. So a machine that is too busy slows a flow down instead of overflowing
  * a queue of the kernel's, and what is lost was lost by what the flow goes through. Lost packets do not stop the sender for
- * good: what has not come after a second without progress is given up. One thread on each side.
+ * good: what has not come after five seconds without progress is given up. One thread on each side.
  */
 #pragma once
 
