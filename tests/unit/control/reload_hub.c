@@ -1,9 +1,7 @@
 #include "reload_hub.h"
 
 #include <criterion/criterion.h>
-#include <sched.h>
 #include <sys/epoll.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -17,6 +15,7 @@
 #include "control/show.h"
 #include "crypto/base64.h"
 #include "crypto/init.h"
+#include "tests/unit/control/private_run.h"
 #include "tests/unit/eal.h"
 
 #define PEERS     512
@@ -28,10 +27,7 @@ const struct rte_ether_addr hub_outside_mac = {{2, 0, 0, 0, 1, 1}}, hub_lan_mac 
 void
 rig_begin(void)
 {
-	if (unshare(CLONE_NEWNS) != 0)
-		cr_skip_test("a mount namespace needs root");
-	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	cr_assert_eq(mount("tmpfs", "/run", "tmpfs", 0, "mode=755"), 0);
+	private_run();
 	test_eal_init();
 	cr_assert_eq(sl_crypto_init(), 0);
 }

@@ -2,7 +2,7 @@
  * A gateway as the product makes it from a file, with a worker and two ports, all of it moved by one thread: tables,
  * protocol core, sockets and reloads are the real ones, what its one worker sends is caught, and time stands still between
  * two turns. And WireGuard peers outside, which make real sessions with it. For tests that must look between any two steps of
- * the control loop. Needs root for a /run of its own, and skips the test without.
+ * the control loop. Needs root for a /run of its own.
  *
  *   wan0  192.0.2.1/24, gateway 192.0.2.254: peers are behind it, number i at 198.51.100.(i + 1), port 40000 + i
  *   lan0  10.20.0.0/16, fd00:20::/64: the host 10.20.0.10, fd00:20::10

@@ -2,15 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/epoll.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "control/log.h"
 #include "crypto/init.h"
+#include "tests/unit/control/private_run.h"
 #include "tests/unit/eal.h"
 
 #define PEERS    512
@@ -58,14 +57,6 @@ static const struct sl_proto_ops ops = {
         .unanswered = op_unanswered,
         .own_key = op_own_key,
 };
-
-static void private_run(void)
-{
-	if (unshare(CLONE_NEWNS) != 0)
-		cr_skip_test("a mount namespace needs root");
-	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	cr_assert_eq(mount("tmpfs", "/run", "tmpfs", 0, "mode=755"), 0);
-}
 
 static struct sl_gateway_if *interface(struct wg_rig *r, const char *name)
 {
