@@ -52,12 +52,14 @@ sl_gateway_if_make_wireguard(struct sl_gateway_if *gi, uint16_t mtu, bool routes
 {
 	struct sl_gateway *gw = gi->gateway;
 	struct sl_proto_if_config config = {.name = gi->name, .l3_if = gi->id, .owner = gi};
+	static uint32_t rings; /* made so far */
 	char ring[RTE_RING_NAMESIZE];
 	int rc;
 
 	gi->mtu = mtu;
 	gi->routes = routes;
-	snprintf(ring, sizeof(ring), "%s_hs%u", "sl", gi->id);
+	/* not by its id: the ring of one that had it before lasts until no worker can hold it */
+	snprintf(ring, sizeof(ring), "sl_hs%u", rings++);
 	gi->handshakes = rte_ring_create(ring, HANDSHAKE_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
 	if (gi->handshakes == NULL)
 		return -rte_errno;

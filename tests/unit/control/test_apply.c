@@ -79,3 +79,25 @@ Test(apply, prefixes_move_in_slices)
 	cr_expect_eq(sl_allowed_ips_count(r->gw.allowed, sl_gateway_peer_find(r->wg0, other.public_key)->slot), PREFIXES);
 	wg_rig_destroy(r);
 }
+
+/* As a reload has it where an interface's name is changed: in one slice, before anything of the first is reclaimed. */
+Test(apply, an_interface_comes_in_the_place_of_one_that_has_just_gone)
+{
+	static const struct sl_config_interface old = {.name = "wg1"},
+						new = {.name = "wg2", .mtu = SL_DEFAULT_MTU, .routes = true};
+	struct wg_rig *r = wg_rig_create();
+	uint16_t id = r->wg1->id;
+
+	make_prefixes();
+	sl_allowed_ips_batch_begin(r->gw.allowed);
+	apply(&r->gw, (struct sl_step){.kind = SL_STEP_INTERFACE_REMOVE, .old_interface = &old});
+	apply(&r->gw, (struct sl_step){.kind = SL_STEP_INTERFACE_ADD, .new_interface = &new});
+	sl_allowed_ips_batch_commit(r->gw.allowed);
+	r->wg1 = sl_gateway_if_find(&r->gw, "wg2");
+	cr_assert_not_null(r->wg1);
+	cr_assert_eq(r->wg1->id, id);
+	cr_assert_not_null(r->wg1->proto, "it is whole");
+	apply(&r->gw, (struct sl_step){.kind = SL_STEP_PEER_ADD, .new_interface = &new, .new_peer = &peer});
+	cr_expect_eq(sl_proto_if_n_peers(r->wg1->proto), 1);
+	wg_rig_destroy(r);
+}
