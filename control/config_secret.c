@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -173,6 +174,17 @@ static int start(const struct command *c, int out, pid_t *pid)
 	return err;
 }
 
+/* Whether it ends in time: that it prints no more does not say so. */
+static bool ends_by(pid_t pid, const struct timespec *end)
+{
+	struct pollfd p = {.fd = pidfd_open(pid, 0), .events = POLLIN};
+	bool ended = p.fd < 0 || poll(&p, 1, left(end)) > 0;
+
+	if (p.fd >= 0)
+		close(p.fd);
+	return ended;
+}
+
 /* Waits for the command to end. What is wrong with how it did, or NULL. */
 static const char *wait_for(pid_t pid, bool complete, char why[64])
 {
@@ -212,7 +224,7 @@ static const char *run(const struct command *c, char text[OUTPUT_MAX + 1], size_
 	}
 	clock_gettime(CLOCK_BOOTTIME, &end);
 	end.tv_sec += COMMAND_MSEC / 1000;
-	complete = read_output(fds[0], &end, text, len);
+	complete = read_output(fds[0], &end, text, len) && ends_by(pid, &end);
 	close(fds[0]);
 	return wait_for(pid, complete, why);
 }

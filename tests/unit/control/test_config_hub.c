@@ -42,6 +42,9 @@ static const struct config_case wrong[] = {
         {"command_without_end", WG0("    private-key-command: ['yes']\n"),
                 "t.yaml:5:26: private-key-command: 'yes' did not end within 10 seconds, or printed too much; mend the "
                 "command\n"},
+        {"command_that_only_stops_printing", WG0("    private-key-command: [sh, -c, 'exec >&-; exec sleep 60']\n"),
+                "t.yaml:5:26: private-key-command: 'sh' did not end within 10 seconds, or printed too much; mend the "
+                "command\n"},
         {"credentials", WG0("    private-key-file: ${CREDENTIALS_DIRECTORY}/wg0\n"),
                 "t.yaml:5:23: private-key-file: there is no environment variable 'CREDENTIALS_DIRECTORY'; run the "
                 "gateway under systemd with LoadCredential=\n"},
