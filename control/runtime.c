@@ -10,6 +10,7 @@
 struct node {
 	struct sl_runtime_entry entry; /* first: the tree knows it as that */
 	struct node *prev, *next;
+	uint32_t again; /* bits that were noted since a snapshot took it last */
 };
 
 struct sl_runtime {
@@ -108,13 +109,20 @@ static void drop(struct sl_runtime *rt, struct sl_runtime_entry *e)
 	free(node);
 }
 
+/* Sets the bits, and leaves those in `kept`. */
+static void note(struct sl_runtime_entry *e, uint32_t kept, uint32_t bits)
+{
+	e->bits = (e->bits & kept) | bits;
+	((struct node *)e)->again |= bits;
+}
+
 void sl_runtime_added(struct sl_runtime *rt, const char *interface, const uint8_t *public_key)
 {
 	struct sl_runtime_entry *e = get(rt, interface, public_key);
 
 	/* One of the file that was removed and comes back: it is there again, with nothing of what the file says. */
 	if (e)
-		e->bits = e->bits & SL_RUNTIME_REMOVED ? SL_RUNTIME_PEER_ALL : SL_RUNTIME_ADDED;
+		note(e, 0, e->bits & SL_RUNTIME_REMOVED ? SL_RUNTIME_PEER_ALL : SL_RUNTIME_ADDED);
 }
 
 void sl_runtime_removed(struct sl_runtime *rt, const char *interface, const uint8_t *public_key)
@@ -126,7 +134,7 @@ void sl_runtime_removed(struct sl_runtime *rt, const char *interface, const uint
 	if (e->bits & SL_RUNTIME_ADDED)
 		drop(rt, e);
 	else
-		e->bits = SL_RUNTIME_REMOVED;
+		note(e, 0, SL_RUNTIME_REMOVED);
 }
 
 void sl_runtime_changed(struct sl_runtime *rt, const char *interface, const uint8_t *public_key, uint32_t bits)
@@ -134,7 +142,7 @@ void sl_runtime_changed(struct sl_runtime *rt, const char *interface, const uint
 	struct sl_runtime_entry *e = get(rt, interface, public_key);
 
 	if (e && !(e->bits & SL_RUNTIME_ADDED))
-		e->bits |= bits;
+		note(e, UINT32_MAX, bits);
 }
 
 uint32_t sl_runtime_bits(const struct sl_runtime *rt, const char *interface, const uint8_t *public_key)
@@ -151,7 +159,7 @@ void sl_runtime_settle(struct sl_runtime *rt, const struct sl_runtime_entry *ent
 
 		if (e == NULL)
 			continue;
-		e->bits &= ~entries[i].bits;
+		e->bits &= ~entries[i].bits | ((struct node *)e)->again;
 		if (e->bits == 0)
 			drop(rt, e);
 	}
@@ -193,6 +201,7 @@ bool sl_runtime_snapshot_take(struct sl_runtime_snapshot *s, uint32_t budget)
 			break;
 		}
 		s->entries[s->n++] = ((struct node *)s->at)->entry;
+		((struct node *)s->at)->again = 0;
 	}
 	return true;
 }

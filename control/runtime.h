@@ -49,7 +49,10 @@ void sl_runtime_changed(struct sl_runtime *rt, const char *interface, const uint
 
 /* What is noted of a peer or interface; 0: nothing. */
 uint32_t sl_runtime_bits(const struct sl_runtime *rt, const char *interface, const uint8_t *public_key);
-/* The file has its way with these again: forgets them. bits are taken out of what is noted now. */
+/*
+ * The file has its way with these again, which a snapshot has told: forgets them, save what was noted once more since, which
+ * may have been set after the file had its way.
+ */
 void sl_runtime_settle(struct sl_runtime *rt, const struct sl_runtime_entry *entries, uint32_t n);
 /*
  * The interface is gone: forgets what there is of it, looking at no more than `budget` entries a call. Whether that was all. One

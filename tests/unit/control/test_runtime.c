@@ -90,6 +90,7 @@ Test(runtime, a_snapshot_is_taken_in_slices)
 
 	for (unsigned i = 0; i < 1000; i++)
 		numbered(rt, "wg0", i);
+	free(snapshot(rt).entries); /* what is settled below has been seen */
 	sl_runtime_snapshot_begin(&s, rt);
 	for (unsigned i = 0; i < 9; i++) {
 		cr_assert_not(sl_runtime_snapshot_take(&s, 100));
@@ -154,6 +155,33 @@ Test(runtime, a_snapshot_settles_only_what_it_saw, .init = setup)
 	free(seen.entries);
 	cr_expect(sl_runtime_forget_interface(rt, "wg1", 100));
 	cr_expect_eq(sl_runtime_count(rt), 1);
+	sl_runtime_destroy(rt);
+}
+
+/* Whoever sets the same once more while a reload is under way has the last word. */
+Test(runtime, what_is_noted_again_after_the_snapshot_stays, .init = setup)
+{
+	struct sl_runtime *rt = sl_runtime_create();
+	struct sl_runtime_snapshot seen;
+
+	sl_runtime_changed(rt, "wg0", a, SL_RUNTIME_ENDPOINT | SL_RUNTIME_KEEPALIVE);
+	sl_runtime_removed(rt, "wg0", b);
+	sl_runtime_added(rt, "wg0", c);
+	seen = snapshot(rt);
+	sl_runtime_changed(rt, "wg0", a, SL_RUNTIME_KEEPALIVE);
+	sl_runtime_added(rt, "wg0", b);
+	sl_runtime_removed(rt, "wg0", b);
+	sl_runtime_removed(rt, "wg0", c);
+	sl_runtime_added(rt, "wg0", c);
+	sl_runtime_settle(rt, seen.entries, seen.n);
+	free(seen.entries);
+	cr_expect_eq(sl_runtime_bits(rt, "wg0", a), SL_RUNTIME_KEEPALIVE);
+	cr_expect_eq(sl_runtime_bits(rt, "wg0", b), SL_RUNTIME_REMOVED);
+	cr_expect_eq(sl_runtime_bits(rt, "wg0", c), SL_RUNTIME_ADDED);
+	seen = snapshot(rt);
+	sl_runtime_settle(rt, seen.entries, seen.n);
+	free(seen.entries);
+	cr_expect_eq(sl_runtime_count(rt), 0, "the next one has seen them");
 	sl_runtime_destroy(rt);
 }
 
