@@ -31,6 +31,9 @@
 #define SLEEP_MIN_NS  (50 * SL_NSEC_PER_USEC)
 #define SLEEP_LONG_NS (100 * SL_NSEC_PER_MSEC)
 
+/* Timers may be so late: those of many peers are due all the time, and each would be a sleep and a waking of its own. */
+#define TIMER_SLACK_NS SLEEP_MAX_NS
+
 static bool
 take_facts(struct sl_gateway *gw)
 {
@@ -38,7 +41,7 @@ take_facts(struct sl_gateway *gw)
 	unsigned n = sl_peers_take_facts(&gw->dp->peers, &gw->facts_cursor, slots, facts, FACTS_BUDGET);
 
 	sl_proto_facts_batch(gw->proto, slots, facts, n, gw->now);
-	return n > 0;
+	return n == FACTS_BUDGET; /* nobody waits for the next one: it may come with others */
 }
 
 static bool
@@ -196,7 +199,7 @@ wait_events(struct sl_gateway *gw, uint64_t most)
 		if (events[i].data.fd == gw->signal_fd)
 			take_signal(gw);
 		else if (events[i].data.fd == gw->dp->control.fd)
-			continue; /* it has done its work */
+			sl_waker_rise(&gw->dp->control); /* it has done its work; it may come late, in a wait that needed none */
 		else if (events[i].data.fd == sl_reload_fd(gw->reload))
 			sl_reload_event(gw->reload);
 		else if (events[i].data.fd == sl_resolver_fd(gw->resolver))
@@ -216,7 +219,7 @@ sleep_time(const struct sl_gateway *gw, uint64_t longest)
 	next = RTE_MIN(next, tick);
 	if (next <= gw->now)
 		return 0;
-	return RTE_MIN(next - gw->now, longest);
+	return RTE_MIN(RTE_MAX(next - gw->now, TIMER_SLACK_NS), longest);
 }
 
 static bool
@@ -240,13 +243,26 @@ anything_left(const struct sl_gateway *gw)
 	return left || sl_peers_any_facts(&gw->dp->peers);
 }
 
-/* How long control may sleep at most; it has said that it dozes. */
-static uint64_t
-longest_sleep(const struct sl_gateway *gw, uint64_t longest)
+/*
+ * Waits for sockets, and for workers where all of them sleep. While one is awake its rings are looked at every SLEEP_MAX_NS
+ * anyway, so no worker that falls asleep and rises again meanwhile needs to pay for waking control. Whether there was an event.
+ */
+static bool
+wait_for_work(struct sl_gateway *gw, uint64_t longest)
 {
+	bool any;
+
 	if (longest < SLEEP_MAX_NS || !all_workers_sleep(gw))
-		return longest;
-	return anything_left(gw) ? 0 : SLEEP_LONG_NS;
+		return wait_events(gw, sleep_time(gw, longest));
+	sl_waker_doze(&gw->dp->control);
+	/* one may have risen, and left something, before it could see that we doze */
+	if (!all_workers_sleep(gw))
+		longest = SLEEP_MAX_NS;
+	else
+		longest = anything_left(gw) ? 0 : SLEEP_LONG_NS;
+	any = wait_events(gw, sleep_time(gw, longest));
+	sl_waker_rise(&gw->dp->control);
+	return any;
 }
 
 void
@@ -259,13 +275,10 @@ sl_gateway_run(struct sl_gateway *gw)
 
 		gw->now = sl_clock_boot_ns();
 		busy = sl_gateway_turn(gw);
-		if (!busy) {
-			sl_waker_doze(&gw->dp->control);
-			busy = wait_events(gw, sleep_time(gw, longest_sleep(gw, longest)));
-			sl_waker_rise(&gw->dp->control);
-		} else {
+		if (busy)
 			wait_events(gw, 0);
-		}
+		else
+			busy = wait_for_work(gw, longest);
 		longest = busy ? SLEEP_MIN_NS : RTE_MIN(longest * 2, SLEEP_MAX_NS);
 	}
 }

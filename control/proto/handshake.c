@@ -257,6 +257,8 @@ sl_handshakes_gather(struct sl_proto *core, struct sl_proto_gather *gather)
 static void
 send_gathered(struct sl_proto *core, struct sl_proto_gather *gather, uint64_t now)
 {
+	if (gather->n == 0)
+		return;
 	send_initiations(core, gather->peers, gather->n, now);
 	for (unsigned i = 0; i < gather->n; i++)
 		sl_timers_update(gather->peers[i], now);
