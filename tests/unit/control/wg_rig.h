@@ -1,7 +1,7 @@
 /*
  * A gateway without ports and workers whose `wg` sockets can be talked to: tables, protocol core and control/api.h, in
- * a mount namespace where /run is its own. What the core sends is counted. One per test; needs root, and skips the test
- * without. The client's side is a plain socket; nothing waits, each call serves the sockets until they are quiet.
+ * a mount namespace where /run is its own. What the core sends is counted. One per test; needs root, which scripts/test
+ * has. The client's side is a plain socket; nothing waits, each call serves the sockets until they are quiet.
  */
 #pragma once
 
