@@ -49,69 +49,75 @@ lookup(void *ctx, const char *host, uint16_t port, struct sl_endpoint *out, unsi
 	return 0;
 }
 
-static struct sl_resolver *
-create(void)
-{
-	struct sl_resolver *r;
+static struct sl_resolver *r;
+static struct sl_resolver_answer a; /* the last that was taken */
 
+static void
+setup(void)
+{
 	cr_assert_eq(sl_resolver_create(&r, lookup, NULL), 0);
-	return r;
 }
 
+static void
+teardown(void)
+{
+	sl_resolver_destroy(r);
+}
+
+TestSuite(resolver, .init = setup, .fini = teardown);
+
+/* Whether an answer comes; it is then in a. */
 static bool
-wait_for(struct sl_resolver *r, struct sl_resolver_answer *out, int ms)
+wait_for(int ms)
 {
 	struct pollfd pfd = {.fd = sl_resolver_fd(r), .events = POLLIN};
 
-	return poll(&pfd, 1, ms) == 1 && sl_resolver_take(r, out);
+	return poll(&pfd, 1, ms) == 1 && sl_resolver_take(r, &a);
+}
+
+static double
+now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 Test(resolver, names_become_endpoints)
 {
-	struct sl_resolver *r = create();
-	struct sl_resolver_answer a;
-
 	cr_expect(!sl_resolver_take(r, &a));
 	cr_assert_eq(sl_resolver_ask(r, 7, "hub.example", 51820, 0), 0);
-	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_assert(wait_for(PATIENCE));
 	cr_expect_eq(a.id, 7);
 	cr_expect_str_eq(a.host, "hub.example");
 	cr_assert_eq(a.n, 2);
 	cr_expect_eq(a.endpoints[0].ip.family, SL_AF_INET);
 	cr_expect_eq(a.endpoints[1].ip.family, SL_AF_INET6);
 	cr_expect_eq(a.endpoints[1].port, 51820);
-	cr_expect(!wait_for(r, &a, 0), "not readable without answers");
-	sl_resolver_destroy(r);
+	cr_expect(!wait_for(0), "not readable without answers");
 }
 
 Test(resolver, a_name_that_fails_is_tried_again)
 {
-	struct sl_resolver *r = create();
-	struct sl_resolver_answer a;
-
 	sl_resolver_ask(r, 1, "second-time", 1, 0);
-	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_assert(wait_for(PATIENCE));
 	cr_expect_eq(a.n, 0);
 	cr_expect_eq(a.retry_in, SL_RESOLVER_BACKOFF_MIN);
 	cr_expect_str_eq(a.error, gai_strerror(EAI_AGAIN));
-	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_assert(wait_for(PATIENCE));
 	cr_expect_eq(a.n, 2);
-	sl_resolver_destroy(r);
 }
 
 Test(resolver, others_are_served_while_one_waits)
 {
-	struct sl_resolver *r = create();
-	struct sl_resolver_answer a;
-
 	sl_resolver_ask(r, 1, "nowhere", 1, 0);
-	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_assert(wait_for(PATIENCE));
 	sl_resolver_ask(r, 2, "hub.example", 1, 0);
 	do
-		cr_assert(wait_for(r, &a, PATIENCE));
+		cr_assert(wait_for(PATIENCE));
 	while (a.id == 1);
 	cr_expect_eq(a.id, 2);
-	sl_resolver_destroy(r);
 }
 
 /* A name that fails is retried for as long as it does: that is one line in a log, not one for each try. */
@@ -121,13 +127,11 @@ Test(resolver, failures_are_news_when_they_begin_change_and_end)
 		int err;
 		bool news;
 	} tries[] = {{EAI_AGAIN, true}, {EAI_NONAME, true}, {0, true}, {0, false}, {EAI_AGAIN, true}, {EAI_AGAIN, false}};
-	struct sl_resolver *r = create();
-	struct sl_resolver_answer a;
 
 	atomic_store(&t.err, tries[0].err);
 	sl_resolver_ask(r, 1, "as-told", 1, 0);
 	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
-		cr_assert(wait_for(r, &a, PATIENCE));
+		cr_assert(wait_for(PATIENCE));
 		cr_expect_eq(a.n != 0, tries[i].err == 0, "try %zu", i);
 		cr_expect_eq(a.news, tries[i].news, "try %zu", i);
 		if (i + 1 < sizeof(tries) / sizeof(tries[0]))
@@ -137,10 +141,9 @@ Test(resolver, failures_are_news_when_they_begin_change_and_end)
 	}
 	sl_resolver_ask(r, 2, "hub.example", 1, 0);
 	do
-		cr_assert(wait_for(r, &a, PATIENCE));
+		cr_assert(wait_for(PATIENCE));
 	while (a.id == 1);
 	cr_expect_not(a.news, "found at once is none");
-	sl_resolver_destroy(r);
 }
 
 static void
@@ -152,31 +155,25 @@ hang(unsigned n)
 
 Test(resolver, a_name_that_hangs_delays_no_other)
 {
-	struct sl_resolver *r = create();
-	struct sl_resolver_answer a;
-
 	pthread_mutex_lock(&t.gate);
 	sl_resolver_ask(r, 1, "slow", 1, 0);
 	hang(1);
 	sl_resolver_ask(r, 2, "hub.example", 1, 0);
-	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_assert(wait_for(PATIENCE));
 	cr_expect_eq(a.id, 2);
 	/* one is due while another thread that waited for it is taken by a name that hangs */
 	sl_resolver_ask(r, 3, "hub.example", 1, 1);
-	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_assert(wait_for(PATIENCE));
 	sl_resolver_ask(r, 4, "slow", 1, 0);
 	hang(2);
-	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_assert(wait_for(PATIENCE));
 	cr_expect_eq(a.id, 3);
 	pthread_mutex_unlock(&t.gate);
-	sl_resolver_destroy(r);
 }
 
 Test(resolver, names_that_took_long_do_not_hold_all_threads_however_many)
 {
-	struct sl_resolver *r = create();
 	char name[32];
-	struct sl_resolver_answer a;
 
 	pthread_mutex_lock(&t.gate);
 	for (uint64_t id = 0; id < SLOW; id++) {
@@ -184,98 +181,100 @@ Test(resolver, names_that_took_long_do_not_hold_all_threads_however_many)
 		sl_resolver_ask(r, id, name, 1, 0);
 	}
 	for (unsigned i = 0; i < SLOW; i++)
-		cr_assert(wait_for(r, &a, PATIENCE));
+		cr_assert(wait_for(PATIENCE));
 	hang(SL_RESOLVER_THREADS_SLOW);
 	for (uint64_t id = SLOW; id < 3 * SLOW; id++) {
 		sl_resolver_ask(r, id, "hub.example", 1, 0);
-		cr_assert(wait_for(r, &a, PATIENCE));
+		cr_assert(wait_for(PATIENCE));
 		cr_expect_eq(a.id, id);
 	}
 	cr_expect_eq(atomic_load(&t.in_slow), SL_RESOLVER_THREADS_SLOW);
 	pthread_mutex_unlock(&t.gate);
-	sl_resolver_destroy(r);
 }
 
 Test(resolver, a_name_is_looked_up_again_at_its_interval)
 {
-	struct sl_resolver *r = create();
-	struct sl_resolver_answer a;
-
 	sl_resolver_ask(r, 1, "hub.example", 1, 1);
 	sl_resolver_ask(r, 2, "other.example", 1, 0);
-	cr_assert(wait_for(r, &a, PATIENCE) && wait_for(r, &a, PATIENCE));
+	cr_assert(wait_for(PATIENCE) && wait_for(PATIENCE));
 	for (unsigned i = 0; i < 2; i++) {
-		cr_assert(wait_for(r, &a, PATIENCE));
+		cr_assert(wait_for(PATIENCE));
 		cr_expect_eq(a.id, 1);
 		cr_expect_eq(a.n, 2);
 	}
 	sl_resolver_cancel(r, 1);
-	cr_expect(!wait_for(r, &a, 1200));
-	sl_resolver_destroy(r);
+	cr_expect(!wait_for(1200));
+}
+
+/*
+ * Whether a name that was found longer ago than its new interval is looked up at once, and not an interval from now. Two seconds
+ * are never over before two seconds; a busy machine may take longer than that for what is at once.
+ */
+static bool
+found_at_once(void)
+{
+	double before;
+
+	sl_resolver_refresh(r, 1, 0);
+	wait_for(200); /* one that was on its way */
+	cr_expect(!wait_for(2200), "not at all");
+	before = now();
+	sl_resolver_refresh(r, 1, 2);
+	cr_assert(wait_for(PATIENCE));
+	return now() - before < 2;
 }
 
 Test(resolver, the_interval_changes_at_once)
 {
-	struct sl_resolver *r = create();
-	struct sl_resolver_answer a;
+	unsigned tries = 1;
 
 	sl_resolver_ask(r, 1, "hub.example", 1, 3600);
-	cr_assert(wait_for(r, &a, PATIENCE));
-	sl_resolver_refresh(r, 1, 2);
-	cr_assert(wait_for(r, &a, PATIENCE), "sooner");
-	sl_resolver_refresh(r, 1, 0);
+	cr_assert(wait_for(PATIENCE));
 	sl_resolver_refresh(r, 9, 1);
-	cr_expect(!wait_for(r, &a, 2200), "not at all");
 	sl_resolver_refresh(r, 1, 2);
-	cr_assert(wait_for(r, &a, 1500), "it was found more than two seconds ago");
-	sl_resolver_destroy(r);
+	cr_assert(wait_for(PATIENCE), "sooner");
+	while (!found_at_once())
+		cr_assert_lt(tries++, 10, "never at once");
 }
 
 Test(resolver, a_name_is_looked_up_again_when_asked_to_but_keeps_its_backoff)
 {
-	struct sl_resolver *r = create();
-	struct sl_resolver_answer a;
+	double before;
 
 	sl_resolver_ask(r, 1, "hub.example", 1, 0);
-	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_assert(wait_for(PATIENCE));
 	sl_resolver_again(r, 1);
-	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_assert(wait_for(PATIENCE));
 	cr_expect_eq(a.n, 2);
 	cr_expect_eq(atomic_load(&t.calls), 2);
+	before = now();
 	sl_resolver_ask(r, 2, "nowhere", 1, 0);
-	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_assert(wait_for(PATIENCE));
 	for (unsigned i = 0; i < 100; i++)
 		sl_resolver_again(r, 2);
-	cr_expect(!wait_for(r, &a, 200));
-	cr_expect_eq(atomic_load(&t.calls), 3);
-	sl_resolver_destroy(r);
+	cr_assert(wait_for(PATIENCE));
+	cr_expect_geq(now() - before, SL_RESOLVER_BACKOFF_MIN);
 }
 
 Test(resolver, many_names_are_asked_for_and_cancelled_in_any_order)
 {
 	enum { NAMES = 40000 };
-	struct sl_resolver *r = create();
-	struct sl_resolver_answer a;
 	uint64_t seen = 0;
 
 	for (uint64_t id = 0; id < NAMES; id++)
 		cr_assert_eq(sl_resolver_ask(r, id, "hub.example", 1, (uint32_t)(60 + id * 7919 % 1000)), 0);
-	while (seen < NAMES && wait_for(r, &a, PATIENCE))
+	while (seen < NAMES && wait_for(PATIENCE))
 		seen++;
 	cr_expect_eq(seen, NAMES);
 	for (uint64_t i = 0; i < NAMES; i++)
 		sl_resolver_cancel(r, i * 7919 % NAMES);
 	sl_resolver_again(r, 1);
-	cr_expect(!wait_for(r, &a, 200));
+	cr_expect(!wait_for(200));
 	cr_expect_eq(atomic_load(&t.calls), NAMES);
-	sl_resolver_destroy(r);
 }
 
 Test(resolver, cancelled_and_replaced_questions_have_no_answer)
 {
-	struct sl_resolver *r = create();
-	struct sl_resolver_answer a;
-
 	pthread_mutex_lock(&t.gate);
 	for (uint64_t id = 10; id < 10 + SL_RESOLVER_THREADS; id++)
 		sl_resolver_ask(r, id, "slow", 1, 0);
@@ -287,46 +286,38 @@ Test(resolver, cancelled_and_replaced_questions_have_no_answer)
 		sl_resolver_cancel(r, id);
 	sl_resolver_cancel(r, 3);
 	pthread_mutex_unlock(&t.gate);
-	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_assert(wait_for(PATIENCE));
 	cr_expect_eq(a.id, 2);
 	cr_expect_str_eq(a.host, "b");
-	cr_expect(!wait_for(r, &a, 200));
+	cr_expect(!wait_for(200));
 	cr_expect_eq(atomic_load(&t.calls), SL_RESOLVER_THREADS + 1);
-	sl_resolver_destroy(r);
 }
 
 Test(resolver, neither_asking_nor_destroying_waits_for_a_lookup_that_hangs)
 {
-	struct sl_resolver *r = create();
-	struct timespec before, after;
-
-	pthread_mutex_lock(&t.gate);
+	pthread_mutex_lock(&t.gate); /* who waits, waits for ever */
 	for (uint64_t id = 1000; id < 1000 + SL_RESOLVER_THREADS; id++)
 		sl_resolver_ask(r, id, "slow", 1, 0);
 	hang(SL_RESOLVER_THREADS);
-	clock_gettime(CLOCK_MONOTONIC, &before);
 	for (uint64_t id = 2; id < 1000; id++)
 		cr_assert_eq(sl_resolver_ask(r, id, "x", 1, 0), 0);
 	sl_resolver_destroy(r);
-	clock_gettime(CLOCK_MONOTONIC, &after);
-	cr_expect_lt((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000, PATIENCE);
+	r = NULL;
 	pthread_mutex_unlock(&t.gate);
 }
 
 Test(resolver, the_system_knows_localhost)
 {
 	char longer[SL_RESOLVER_HOST_LEN + 1];
-	struct sl_resolver_answer a;
-	struct sl_resolver *r;
 
+	sl_resolver_destroy(r);
 	cr_assert_eq(sl_resolver_create(&r, NULL, NULL), 0);
 	memset(longer, 'a', SL_RESOLVER_HOST_LEN);
 	longer[SL_RESOLVER_HOST_LEN] = '\0';
 	cr_expect_eq(sl_resolver_ask(r, 1, longer, 1, 0), -EINVAL);
 	sl_resolver_ask(r, 1, "localhost", 9, 0);
-	cr_assert(wait_for(r, &a, PATIENCE));
+	cr_assert(wait_for(PATIENCE));
 	cr_assert_geq(a.n, 1);
 	cr_expect(sl_ip_is_loopback(&a.endpoints[0].ip));
 	cr_expect_eq(a.endpoints[0].port, 9);
-	sl_resolver_destroy(r);
 }
