@@ -36,6 +36,7 @@ struct config_case {
 	const char *name;
 	const char *yaml;
 	const char *messages; /* as sl_config_errors_print writes them */
+	size_t len;           /* of a text with NUL bytes; 0: up to its end */
 };
 
 /* Loads each text and compares all that is said; a text with no error in it must load, one with any must not. */
@@ -45,11 +46,11 @@ static inline void run_config_cases(const struct config_case *cases, size_t n)
 		struct sl_config_errors errs;
 		struct sl_config *config;
 		char *said = NULL;
-		size_t len;
-		FILE *out = open_memstream(&said, &len);
+		size_t len = cases[i].len ? cases[i].len : strlen(cases[i].yaml), said_len;
+		FILE *out = open_memstream(&said, &said_len);
 
 		sl_config_errors_init(&errs);
-		config = sl_config_load_text("t.yaml", cases[i].yaml, strlen(cases[i].yaml), &errs);
+		config = sl_config_load_text("t.yaml", cases[i].yaml, len, &errs);
 		sl_config_errors_print(&errs, out);
 		fclose(out);
 		cr_expect_str_eq(

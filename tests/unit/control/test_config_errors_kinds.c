@@ -4,7 +4,7 @@
 
 #define NO_TOKEN(line)                                                                                                 \
 	"not YAML: found character that cannot start any token, while scanning for the next token that starts at "     \
-	"line " #line "; check indentation, brackets and quotes\n"
+	"line " #line HINT
 #define HINT     "; check indentation, brackets and quotes\n"
 #define NO_VALUE "no value; write one or take the key out\n"
 #define NO_KEY                                                                                                         \
@@ -15,53 +15,28 @@
 #define NO_TIME   " is not a time; give one such as 2026-12-31T18:00:00Z\n"
 #define BOM       "\xef\xbb\xbf"
 
-/* Cases with NUL bytes have their length. */
-static const struct {
-	const char *text;
-	size_t len;
-	const char *said;
-} bytes[] = {
-#define BYTES(text, said)                                                                                              \
+#define BYTES(name, text, said)                                                                                        \
 	{                                                                                                              \
-		text, sizeof(text) - 1, said                                                                           \
+		name, text, "t.yaml:" said "; save the file as UTF-8\n", sizeof(text) - 1                              \
 	}
-        BYTES("\xff\xfe"
-              "v\0e\0r\0s\0i\0o\0n\0:\0 \0"
-              "1\0\n\0",
-                "1:1: not text: invalid leading UTF-8 octet; save the file as UTF-8\n"),
-        BYTES("\xfe\xff"
-              "\0v\0e\0r\0s\0i\0o\0n",
-                "1:1: not text: invalid leading UTF-8 octet; save the file as UTF-8\n"),
-        BYTES("v\0e\0r\0s\0i\0o\0n\0:\0 \0"
-              "1\0\n\0",
-                "1:2: not text: control characters are not allowed; save the file as UTF-8\n"),
-        BYTES("\x7f"
-              "ELF\2\1\1\0\0\0",
-                "1:1: not text: control characters are not allowed; save the file as UTF-8\n"),
-        BYTES(VERSION "na\0me: x\n", "2:3: not text: control characters are not allowed; save the file as UTF-8\n"),
-        BYTES(VERSION "name: a\ab\n", "2:8: not text: control characters are not allowed; save the file as UTF-8\n"),
-        BYTES(VERSION "# M\xfcnchen\n", "2:4: not text: invalid leading UTF-8 octet; save the file as UTF-8\n"),
-        BYTES(VERSION "name: \xed\xa0\x80\n", "2:7: not text: invalid Unicode character; save the file as UTF-8\n"),
-        BYTES(VERSION "name: \xc0\xaf\n",
-                "2:7: not text: invalid length of a UTF-8 sequence; save the file as UTF-8\n"),
-        BYTES(VERSION "name: \xe2\x82", "2:7: not text: incomplete UTF-8 octet sequence; save the file as UTF-8\n"),
-#undef BYTES
+static const struct config_case bytes[] = {
+        BYTES("utf_16", "\xff\xfe" "v\0e\0r\0s\0i\0o\0n\0:\0 \0" "1\0\n\0", "1:1: not text: invalid leading UTF-8 octet"),
+        BYTES("utf_16_big_endian", "\xfe\xff\0v\0e\0r\0s\0i\0o\0n", "1:1: not text: invalid leading UTF-8 octet"),
+        BYTES("utf_16_without_a_mark", "v\0e\0r\0s\0i\0o\0n\0:\0 \0" "1\0\n\0",
+                "1:2: not text: control characters are not allowed"),
+        BYTES("a_program", "\x7f" "ELF\2\1\1\0\0\0", "1:1: not text: control characters are not allowed"),
+        BYTES("nul", VERSION "na\0me: x\n", "2:3: not text: control characters are not allowed"),
+        BYTES("bell", VERSION "name: a\ab\n", "2:8: not text: control characters are not allowed"),
+        BYTES("latin_1", VERSION "# M\xfcnchen\n", "2:4: not text: invalid leading UTF-8 octet"),
+        BYTES("surrogate", VERSION "name: \xed\xa0\x80\n", "2:7: not text: invalid Unicode character"),
+        BYTES("too_long_a_form", VERSION "name: \xc0\xaf\n", "2:7: not text: invalid length of a UTF-8 sequence"),
+        BYTES("cut_off", VERSION "name: \xe2\x82", "2:7: not text: incomplete UTF-8 octet sequence"),
 };
+#undef BYTES
 
 Test(config_errors_kinds, bytes)
 {
-	for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
-		struct sl_config_errors errs;
-		char expected[512];
-
-		snprintf(expected, sizeof(expected), "t.yaml:%s", bytes[i].said);
-		expected[strlen(expected) - 1] = '\0';
-		sl_config_errors_init(&errs);
-		cr_expect_null(sl_config_load_text("t.yaml", bytes[i].text, bytes[i].len, &errs));
-		cr_assert_eq(errs.n_messages, 1, "case %zu", i);
-		cr_expect_str_eq(errs.messages[0].text, expected);
-		sl_config_errors_free(&errs);
-	}
+	run_config_cases(bytes, sizeof(bytes) / sizeof(bytes[0]));
 }
 
 static const struct config_case yaml[] = {
