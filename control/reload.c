@@ -13,6 +13,7 @@
 #include "control/apply.h"
 #include "control/log.h"
 #include "control/save.h"
+#include "crypto/wipe.h"
 
 #define STEPS_PER_SLICE    32
 #define PREFIXES_PER_SLICE 256 /* after as many the next slice begins, with the step at hand where that is not done */
@@ -94,6 +95,8 @@ discard(struct sl_reload *r)
 	sl_config_errors_free(&r->errors);
 	sl_save_free(r->save);
 	free(r->runtime.entries);
+	if (r->text) /* what nobody waits for any more may be a saved configuration, with its keys */
+		sl_wipe(r->text, r->len);
 	free(r->text);
 	r->steps = NULL;
 	r->config = NULL;
