@@ -11,6 +11,10 @@
 #include "crypto/base64.h"
 #include "crypto/wipe.h"
 
+enum {
+	WORD_SHOWN = 40, /* characters: less than a key has, more than the name of one */
+};
+
 static const char bom[] = "\xef\xbb\xbf";
 
 void sl_wg_quick_error(struct sl_wg_quick_reader *r, bool warning, unsigned line, const char *format, ...)
@@ -23,6 +27,11 @@ void sl_wg_quick_error(struct sl_wg_quick_reader *r, bool warning, unsigned line
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
 	sl_config_errors_add(r->errs, warning, where, (struct sl_place){0}, "%s", what);
+}
+
+const char *sl_wg_quick_word(const char *name)
+{
+	return strlen(name) <= WORD_SHOWN ? name : "(not shown, it may be a key)";
 }
 
 /* The text without the white space around it, in place. */
@@ -99,7 +108,8 @@ static void take_line(struct sl_wg_quick_reader *r, char *line)
 	*equals = '\0';
 	squeeze(line);
 	if (r->section == SL_WG_QUICK_NONE)
-		sl_wg_quick_error(r, false, r->line, "%.40s: in no section; put it below [Interface] or [Peer]", line);
+		sl_wg_quick_error(r, false, r->line, "%s: in no section; put it below [Interface] or [Peer]",
+		        sl_wg_quick_word(line));
 	else
 		sl_wg_quick_take(r, line, trim(equals + 1));
 }

@@ -26,5 +26,8 @@ struct sl_wg_quick_reader {
 void sl_wg_quick_error(struct sl_wg_quick_reader *r, bool warning, unsigned line, const char *format, ...)
         __attribute__((format(printf, 4, 5)));
 
+/* A key's name as it stands in the file, for a message: a secret whose line was broken stands in the place of one. */
+const char *sl_wg_quick_word(const char *name);
+
 /* Takes `key = value` of the section the reader is in; value is trimmed and may be changed. */
 void sl_wg_quick_take(struct sl_wg_quick_reader *r, const char *key, char *value);

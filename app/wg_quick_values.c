@@ -291,8 +291,8 @@ static void unknown_key(struct sl_wg_quick_reader *r, const struct key *keys, si
 		sl_wg_quick_error(r, false, r->line, "%s: not a key of %s; put it below %s", elsewhere->name,
 		        in_peer ? "[Peer]" : "[Interface]", in_peer ? "[Interface]" : "[Peer]");
 	else
-		sl_wg_quick_error(r, false, r->line, "unknown key '%.40s'; did you mean '%s'?", name,
-		        sl_nearest_word(name, names, n));
+		sl_wg_quick_error(r, false, r->line, "unknown key '%s'; did you mean '%s'?",
+		        sl_wg_quick_word(name), sl_nearest_word(name, names, n));
 }
 
 void sl_wg_quick_take(struct sl_wg_quick_reader *r, const char *name, char *value)

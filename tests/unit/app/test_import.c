@@ -141,6 +141,8 @@ static const struct {
         {"[Interface\n", "1: [Interface is not a section; write [Interface] or [Peer]"},
         {"ListenPort = 1\n", "1: ListenPort: in no section; put it below [Interface] or [Peer]"},
         {"[Interface]\n; a comment\n", "2: neither a section nor KEY = VALUE; take the line out, or put a # before it"},
+        {"[Interface]\n" KEY "\n", "2: unknown key '(not shown, it may be a key)'; did you mean 'ListenPort'?"},
+        {KEY "\n", "1: (not shown, it may be a key): in no section; put it below [Interface] or [Peer]"},
         {"[Interface]\nListenPrt = 1\n", "2: unknown key 'ListenPrt'; did you mean 'ListenPort'?"},
         {"[Interface]\nJmin = 40\n", "2: Jmin: a key of AmneziaWG, whose packets are not WireGuard's; take such keys "
                                      "out, at both ends"},
