@@ -534,6 +534,34 @@ static void read_root(struct reader *r, const yaml_node_t *root)
 	read_links(r, root);
 }
 
+/* The next document, to be deleted; false after an error. */
+static bool load_document(struct reader *r, yaml_parser_t *parser, yaml_document_t *document)
+{
+	struct sl_place place;
+
+	if (yaml_parser_load(parser, document))
+		return true;
+	place = (struct sl_place){.line = (uint32_t)parser->problem_mark.line + 1,
+	        .column = (uint32_t)parser->problem_mark.column + 1};
+	sl_config_errors_add(r->errs, false, r->file, place, "not YAML: %s; mend it here or just before",
+	        parser->problem ? parser->problem : "it cannot be read");
+	return false;
+}
+
+/* What stands behind the inventory would go unread. */
+static void refuse_second(struct reader *r, yaml_parser_t *parser)
+{
+	yaml_document_t second;
+	yaml_node_t *root;
+
+	if (!load_document(r, parser, &second))
+		return;
+	root = yaml_document_get_root_node(&second);
+	if (root)
+		ERROR(r, root, "a second document starts here; keep one in a file");
+	yaml_document_delete(&second);
+}
+
 static void read_document(struct reader *r, const char *text, size_t len)
 {
 	yaml_parser_t parser;
@@ -542,22 +570,17 @@ static void read_document(struct reader *r, const char *text, size_t len)
 	if (!yaml_parser_initialize(&parser))
 		abort();
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
-	if (!yaml_parser_load(&parser, &r->document)) {
-		struct sl_place place = {.line = (uint32_t)parser.problem_mark.line + 1,
-		        .column = (uint32_t)parser.problem_mark.column + 1};
-
-		sl_config_errors_add(r->errs, false, r->file, place, "not YAML: %s; mend it here or just before",
-		        parser.problem ? parser.problem : "it cannot be read");
-		yaml_parser_delete(&parser);
-		return;
+	if (load_document(r, &parser, &r->document)) {
+		root = yaml_document_get_root_node(&r->document);
+		if (root) {
+			read_root(r, root);
+			refuse_second(r, &parser);
+		} else {
+			sl_config_errors_add(r->errs, false, r->file, (struct sl_place){.line = 1, .column = 1},
+			        "an empty inventory; see sluice-mesh(1) for its form");
+		}
+		yaml_document_delete(&r->document);
 	}
-	root = yaml_document_get_root_node(&r->document);
-	if (root)
-		read_root(r, root);
-	else
-		sl_config_errors_add(r->errs, false, r->file, (struct sl_place){.line = 1, .column = 1},
-		        "an empty inventory; see sluice-mesh(1) for its form");
-	yaml_document_delete(&r->document);
 	yaml_parser_delete(&parser);
 }
 
