@@ -135,6 +135,21 @@ write_split(struct list *l, const struct sl_config *config, const struct sl_conf
 	}
 }
 
+/* A list as it was told, separated by commas or spaces: wg takes commas alone, and nothing empty between them. */
+static void
+write_words(FILE *out, const char *list)
+{
+	const char *comma = "";
+
+	for (list += strspn(list, ", "); *list; list += strspn(list, ", ")) {
+		size_t len = strcspn(list, ", ");
+
+		fprintf(out, "%s%.*s", comma, (int)len, list);
+		comma = ", ";
+		list += len;
+	}
+}
+
 static void
 write_allowed_ips(FILE *out, const struct sl_config *config, const struct sl_config_interface *ifp,
 	const struct sl_config_peer *peer, const struct sl_client_options *options)
@@ -143,7 +158,7 @@ write_allowed_ips(FILE *out, const struct sl_config *config, const struct sl_con
 
 	fputs("AllowedIPs = ", out);
 	if (options->allowed_ips)
-		fputs(options->allowed_ips, out);
+		write_words(out, options->allowed_ips);
 	else if (options->tunnel == SL_CLIENT_FULL)
 		fputs("0.0.0.0/0, ::/0", out);
 	else
@@ -204,8 +219,11 @@ sl_client_file(FILE *out, const struct sl_config *config, const struct sl_config
 	else
 		fputs("# PrivateKey = the key that belongs to this peer; the gateway does not have it\n", out);
 	write_addresses(out, ifp, peer);
-	if (options->dns)
-		fprintf(out, "DNS = %s\n", options->dns);
+	if (options->dns) {
+		fputs("DNS = ", out);
+		write_words(out, options->dns);
+		fputc('\n', out);
+	}
 	if (ifp->mtu != SL_DEFAULT_MTU)
 		fprintf(out, "MTU = %u\n", ifp->mtu);
 	if (options->kill_switch)

@@ -66,6 +66,11 @@ static const struct {
                 OWN OTHER "Endpoint = 203.0.113.10:51820\n" SPLIT_IPS, false},
         {"told", HUB("", IPS), {.keepalive = 5, .endpoint = "[2001:db8::1]:9", .allowed_ips = "10.0.0.0/8"}, false,
                 OWN OTHER "Endpoint = [2001:db8::1]:9\nAllowedIPs = 10.0.0.0/8\nPersistentKeepalive = 5\n", false},
+        {"lists as people write them", HUB("", IPS),
+                {.keepalive = 0, .dns = ",10.64.0.1 fd00::1,", .allowed_ips = "10.0.0.0/8 fd00::/8,,192.0.2.1 , "}, false,
+                OWN "DNS = 10.64.0.1, fd00::1\n" OTHER
+                    "Endpoint = 203.0.113.10:51820\nAllowedIPs = 10.0.0.0/8, fd00::/8, 192.0.2.1\n",
+                false},
         {"no endpoint",
                 "version: 1\nports: {p: {device: net_null0}}\ninterfaces: {wg0: {private-key: " SECRET
                 ", peers: {a: {public-key: " KEY_A "}}}}\n",
