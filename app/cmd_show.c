@@ -49,7 +49,7 @@ static int
 print(const char *answer, size_t len, bool as_json)
 {
 	struct sl_shown_peers peers;
-	json_error_t error = {.text = "a peer"};
+	json_error_t error;
 	json_t *root;
 	const char *refused;
 	bool ok;
@@ -66,7 +66,7 @@ print(const char *answer, size_t len, bool as_json)
 		sl_show_text(root, &peers, stdout);
 	ok = root && !peers.damaged;
 	if (!ok)
-		fprintf(stderr, "sluice show: the gateway's answer is cut off or damaged: %s\n", error.text);
+		fprintf(stderr, "sluice show: the gateway's answer is cut off or damaged: %s\n", root ? "a peer" : error.text);
 	json_decref(root);
 	return refused || !ok || fflush(stdout) != 0 ? SL_EXIT_FAILED : SL_EXIT_DONE;
 }

@@ -31,7 +31,7 @@ static void
 running_free(struct running *r)
 {
 	sl_config_map_free(&r->keys);
-	free(r->peers);
+	sl_array_free(r->peers, r->capacity, sizeof(*r->peers));
 	free(r->answer);
 }
 

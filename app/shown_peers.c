@@ -220,9 +220,13 @@ sl_slice_print(struct sl_slice s, FILE *out)
 bool
 sl_slice_next(struct sl_slice list, const char **at, struct sl_slice *item)
 {
-	const char *end = list.text + list.len, *begin = *at ? *at : list.text + 1, *behind;
+	const char *begin, *behind, *end;
 
-	if (list.text == NULL || begin >= end)
+	if (list.text == NULL)
+		return false;
+	begin = *at ? *at : list.text + 1;
+	end = list.text + list.len;
+	if (begin >= end)
 		return false;
 	if (*begin == ',')
 		begin++;

@@ -74,6 +74,7 @@ Test(shown_peers, what_stands_there)
 	cr_assert_not(p.preshared_key);
 	at = NULL;
 	cr_assert_not(sl_slice_next(p.allowed_ips, &at, &item));
+	cr_assert_not(sl_slice_next((struct sl_slice){0}, &at, &item), "no list at all");
 	cr_assert_not(sl_shown_next(&peers, &p));
 	cr_assert_not(peers.damaged);
 	json_decref(failure);
