@@ -34,8 +34,9 @@ flow_send spoke1 --to $LAN4 --port 7000 --count $count --rate $RATE --size 200 &
 up=$!
 flow_send lan --to "$(spoke_inner4 1)" --port 7001 --count $count --rate $RATE --size 200 &
 down=$!
-# towards the peer that comes and goes, all the time
-flow_send lan --to "$(spoke_inner4 2)" --port 7002 --count $count --rate $RATE --size 200 --from-port 41000 &
+# towards the peer that comes and goes, all the time; at the pace at which the flow beside it arrives: what has no receiver of its own must not
+# fill the queue that both go through
+flow_send lan --to "$(spoke_inner4 2)" --port 7002 --count $count --rate $RATE --size 200 --from-port 41000 --window "$LAB_DIR/window.7001.spoke1" &
 towards=$!
 
 key=$(public_key spoke2)
@@ -52,7 +53,7 @@ for ((i = 1; i <= CYCLES; i++)); do
 	((i % SESSION_EVERY != 0)) || sleep 0.05
 	hub_wg peer "$key" endpoint 198.18.2.2:51822 persistent-keepalive 1 \
 		allowed-ips "$(spoke_inner4 2)/32,10.66.0.0/16" || failed=$((failed + 1))
-	if ((i % SESSION_EVERY == 0)) && until_true 8 has_session; then
+	if ((i % SESSION_EVERY == 0)) && until_true 20 has_session; then
 		sessions=$((sessions + 1))
 		now=$(json hub all .gateway.sessions)
 		[ "$now" -le $most ] || most=$now
