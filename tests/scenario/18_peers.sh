@@ -56,6 +56,20 @@ check_equal "with the same keys" "$(sed -n 's/^P[a-zA-Z]*Key = //p' "$CONF")" "$
 check_equal "the same networks" "$(sed -n 's/^AllowedIPs = //p' "$CONF")" "$(sed -n 's/^ *allowed-ips: \[\(.*\)\]/\1/p' "$LAB_DIR/imported.yaml" | tr -d '"')"
 check_equal "the same endpoint" "$(sed -n 's/^Endpoint = //p' "$CONF")" "$(sed -n 's/^ *endpoint: "\(.*\)"/\1/p' "$LAB_DIR/imported.yaml")"
 
+# --- with the key in a file of its own
+
+import_key() { # PORT
+	"$SLUICE" import --port "$1" --key-file "$LAB_DIR/own.key" "$CONF" 2>"$LAB_DIR/import.err"
+}
+check_not "what check would refuse is not printed" import_key p=eth0
+check "that is said" grep -q 'the result:3:.*af_packet:eth0' "$LAB_DIR/import.err"
+check_not "and no key is written" test -e "$LAB_DIR/own.key"
+sed -n 's/^PrivateKey = //p' "$CONF" >"$LAB_DIR/own.key"
+chmod 0644 "$LAB_DIR/own.key"
+import_key p=net_null0 >"$LAB_DIR/imported.yaml" || fail "import takes the file"
+check_equal "the same key there is closed to others" 600 "$(stat -c %a "$LAB_DIR/own.key")"
+check "and check takes what is printed" "$SLUICE" check -c "$LAB_DIR/imported.yaml"
+
 # --- everything through the tunnel, and nothing past it
 
 on inet ip address add 203.0.113.99/32 dev lo
@@ -191,19 +205,10 @@ whole() {
 	"$SLUICE" check -c "$LAB_DIR/hub.yaml" >/dev/null || return 1
 	[ ! -e "$LAB_DIR/peers.d/$1.yaml" ] || grep -q allowed-ips "$LAB_DIR/peers.d/$1.yaml"
 }
-# killed_at CALL N VERB...: the command is killed at its Nth CALL. Fails once it has no Nth.
-killed_at() {
-	local call=$1 n=$2 status
-	shift 2
-	on hub strace -qq -o "$LAB_DIR/strace.log" -e trace="$call" -e inject="$call:signal=KILL:when=$n" \
-		"$SLUICE" peer "$@" -n hub >"$LAB_DIR/killed.log" 2>&1
-	status=$?
-	[ $status -ge 128 ]
-}
 kills=0 whole_all=true
 for call in write fchmod fsync link unlink openat; do
 	n=0
-	while n=$((n + 1)) && killed_at $call $n add crash --keep-key --force -o "$LAB_DIR/crash.conf"; do
+	while n=$((n + 1)) && killed_at $call $n peer add crash --keep-key --force -o "$LAB_DIR/crash.conf"; do
 		kills=$((kills + 1))
 		whole crash || { whole_all=false; note "killed at $call $n: not whole"; }
 		[ ! -e "$LAB_DIR/peers.d/crash.yaml" ] || peer remove crash || fail "after a kill at $call $n the peer cannot be removed"
@@ -217,7 +222,7 @@ peer add crash >"$LAB_DIR/crash.conf" || fail "the peer cannot be added after al
 kills=0 whole_all=true
 for call in write fchmod fsync rename openat; do
 	n=0
-	while n=$((n + 1)) && killed_at $call $n disable crash; do
+	while n=$((n + 1)) && killed_at $call $n peer disable crash; do
 		kills=$((kills + 1))
 		whole crash || { whole_all=false; note "killed at $call $n: not whole"; }
 		peer enable crash 2>"$LAB_DIR/enable.log" || fail "after a kill at $call $n the peer cannot be enabled"
@@ -251,6 +256,16 @@ check "a folder that is not: the file with the key is printed" refused 'printed 
 check_equal "with the key of the peer that was added" "$(sed -n 's/^ *public-key: //p' "$LAB_DIR/peers.d/late.yaml")" \
 	"$(sed -n 's/^PrivateKey = //p' "$LAB_DIR/refused.out" | wg pubkey)"
 check "removed" peer remove late
+nowhere() {
+	peer add late >/dev/full
+}
+check "nowhere to print it: that is told" refused 'remove the peer and add it again' nowhere
+check "removed" peer remove late
+printf 'peers: {}\n' >"$LAB_DIR/peers.d/late.yaml"
+echo a key >"$LAB_DIR/peers.d/late.key"
+check "a file of that name is there" refused 'late.yaml: File exists; choose another name' peer add late --keep-key
+check_equal "and the key beside it stays" 'a key' "$(cat "$LAB_DIR/peers.d/late.key")"
+rm "$LAB_DIR/peers.d/late.yaml" "$LAB_DIR/peers.d/late.key"
 check "a name that is a path" refused 'no name for a peer' peer add ../x
 check_conservation hub
 lab_end

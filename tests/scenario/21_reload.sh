@@ -155,14 +155,6 @@ touched=$(state)
 
 # --- the commands are killed at each call that writes
 
-# killed_at CALL N COMMAND...: the command is killed at its Nth CALL. Fails once it has no Nth.
-killed_at() {
-	local call=$1 n=$2
-	shift 2
-	on hub strace -qq -o "$LAB_DIR/strace.log" -e trace="$call" -e inject="$call:signal=KILL:when=$n" "$SLUICE" "$@" -n hub \
-		>"$LAB_DIR/killed.log" 2>&1
-	[ $? -ge 128 ]
-}
 kills=0 whole=true
 for call in write sendto fchmod fsync rename unlink; do
 	n=0

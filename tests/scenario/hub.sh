@@ -128,6 +128,15 @@ hub_reload() {
 	until_true 10 reload_said || fail "SIGHUP: the gateway does not say what came of it"
 }
 
+# killed_at CALL N COMMAND...: a command to the hub is killed at its Nth CALL. Fails once it has no Nth.
+killed_at() {
+	local call=$1 n=$2
+	shift 2
+	on hub strace -qq -o "$LAB_DIR/strace.log" -e trace="$call" -e inject="$call:signal=KILL:when=$n" "$SLUICE" "$@" -n hub \
+		>"$LAB_DIR/killed.log" 2>&1
+	[ $? -ge 128 ]
+}
+
 # wireguard-go and the kernel's routing in the hub's place: what the benches compare with.
 hub_stand_in() {
 	local n
@@ -178,7 +187,7 @@ flow_receiver() {
 	ip netns exec "$1" "$TOOLS/flow" recv --port "$2" --count "$3" --flows "$4" --seconds "$5" --window "$LAB_DIR/window.$2.$1" \
 		>"$LAB_DIR/$1.$2.tally" 2>&1 &
 	LAB_PID[flow-$1-$2]=$!
-	until_true 5 grep -q listening "$LAB_DIR/$1.$2.tally" || die "flow recv does not listen on $1:$2"
+	until_true 20 grep -q listening "$LAB_DIR/$1.$2.tally" || die "flow recv does not listen on $1:$2"
 }
 
 flow_ended() {
