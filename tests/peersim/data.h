@@ -1,6 +1,6 @@
 /*
- * Data messages of the simulated peers: sealed and opened in batches. Sessions are freed by sim_session_set alone,
- * which first finishes what is in a batch.
+ * Data messages of the simulated peers: sealed and opened in batches, whose jobs point to keys of sessions. Sessions are
+ * freed by sim_session_set alone, which first seals what is in a batch; its caller has opened what is in the other.
  */
 #pragma once
 

@@ -353,6 +353,7 @@ static void consume_responses(struct sim *s)
 	struct scratch c = {0};
 	unsigned good = 0;
 
+	sim_open_flush(s); /* what waits there has keys of sessions that may go now */
 	for (unsigned i = 0; i < s->inbox.n_responses; i++)
 		if (enter_response(s, &c, &s->inbox.responses[i]))
 			remotes[c.n - 1] = s->inbox.responses[i].sender;
@@ -460,6 +461,7 @@ static void answer_initiations(struct sim *s)
 	uint32_t senders[SL_IKPSK2_BATCH];
 	struct scratch c = {0};
 
+	sim_open_flush(s); /* as for responses */
 	sl_random_bytes(c.ephemerals, sizeof(c.ephemerals));
 	read_initiations(s, &c, senders);
 	for (unsigned i = 0; i < c.n; i++) {
