@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "app/wg_quick_lines.h"
+#include "control/byte_order_mark.h"
 #include "control/config_write.h"
 #include "crypto/base64.h"
 #include "crypto/wipe.h"
@@ -14,8 +15,6 @@
 enum {
 	WORD_SHOWN = 40, /* characters: less than a key has, more than the name of one */
 };
-
-static const char bom[] = "\xef\xbb\xbf";
 
 void sl_wg_quick_error(struct sl_wg_quick_reader *r, bool warning, unsigned line, const char *format, ...)
 {
@@ -61,17 +60,22 @@ static void squeeze(char *text)
 static void add_peer(struct sl_wg_quick_reader *r)
 {
 	struct sl_wg_quick *w = r->w;
-	struct sl_wg_quick_peer *grown = malloc((w->n_peers + 1) * sizeof(*grown));
+	unsigned n = w->n_peers;
 
-	if (grown == NULL)
-		abort();
-	/* a copy and not realloc: what held keys is wiped */
-	if (w->n_peers) {
-		memcpy(grown, w->peers, w->n_peers * sizeof(*grown));
-		sl_wipe(w->peers, w->n_peers * sizeof(*grown));
+	/* there is room for a power of two */
+	if ((n & (n - 1)) == 0) {
+		struct sl_wg_quick_peer *grown = malloc((n ? 2 * n : 1) * sizeof(*grown));
+
+		if (grown == NULL)
+			abort();
+		/* a copy and not realloc: what held keys is wiped */
+		if (n) {
+			memcpy(grown, w->peers, n * sizeof(*grown));
+			sl_wipe(w->peers, n * sizeof(*grown));
+		}
+		free(w->peers);
+		w->peers = grown;
 	}
-	free(w->peers);
-	w->peers = grown;
 	r->peer = &w->peers[w->n_peers++];
 	memset(r->peer, 0, sizeof(*r->peer));
 	r->peer->line = r->line;
@@ -256,6 +260,7 @@ bool sl_wg_quick_read(const char *file, const char *name, const char *text, size
 {
 	struct sl_wg_quick_reader r = {.file = file, .w = out, .errs = errs};
 	uint32_t before = errs->n_errors;
+	size_t mark = sl_byte_order_mark(text, len);
 	char *copy;
 
 	*out = (struct sl_wg_quick){.config = {.mtu = SL_DEFAULT_MTU, .routes = true}};
@@ -265,10 +270,8 @@ bool sl_wg_quick_read(const char *file, const char *name, const char *text, size
 		sl_wg_quick_error(&r, false, 1, "not a text file; give one as wg-quick reads it");
 		return false;
 	}
-	if (len >= sizeof(bom) - 1 && memcmp(text, bom, sizeof(bom) - 1) == 0) {
-		text += sizeof(bom) - 1;
-		len -= sizeof(bom) - 1;
-	}
+	text += mark;
+	len -= mark;
 	copy = malloc(len + 1);
 	if (copy == NULL)
 		abort();

@@ -27,7 +27,6 @@ struct sl_wg_quick {
 	struct sl_config_address addresses[SL_CONFIG_ADDRESSES_MAX];
 	struct sl_wg_quick_peer *peers;
 	unsigned n_peers;
-	bool inline_secrets; /* the file held a key that is not public */
 };
 
 /*

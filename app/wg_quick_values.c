@@ -221,14 +221,13 @@ static void take_keepalive(struct sl_wg_quick_reader *r, const char *key, char *
 struct key {
 	const char *name;
 	take_fn *take;
-	bool many;      /* may stand several times */
-	bool empty;     /* may have no value */
-	bool as_it_is;  /* white space in the value counts */
-	bool is_secret; /* the file is not for others */
+	bool many;     /* may stand several times */
+	bool empty;    /* may have no value */
+	bool as_it_is; /* white space in the value counts */
 };
 
 static const struct key interface_keys[] = {
-        {"PrivateKey", take_private_key, .is_secret = true},
+        {"PrivateKey", take_private_key},
         {"ListenPort", take_listen_port},
         {"FwMark", leave_mark},
         {"Address", take_address, .many = true, .empty = true},
@@ -246,7 +245,7 @@ static const struct key interface_keys[] = {
 
 static const struct key peer_keys[] = {
         {"PublicKey", take_public_key},
-        {"PresharedKey", take_preshared_key, .is_secret = true},
+        {"PresharedKey", take_preshared_key},
         {"AllowedIPs", take_allowed_ips, .many = true, .empty = true},
         {"Endpoint", take_endpoint},
         {"PersistentKeepalive", take_keepalive},
@@ -317,6 +316,5 @@ void sl_wg_quick_take(struct sl_wg_quick_reader *r, const char *name, char *valu
 		sl_wg_quick_error(r, true, r->line, "%s: given in line %u already; this one counts, as for wg",
 		        key->name, r->seen[key - keys]);
 	r->seen[key - keys] = r->line;
-	r->w->inline_secrets |= key->is_secret;
 	key->take(r, key->name, value);
 }
