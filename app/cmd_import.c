@@ -78,7 +78,7 @@ static bool read_file(struct import *im, const char *path, struct sl_config_erro
 	return ok;
 }
 
-static void write_yaml(FILE *out, const struct import *im)
+static void write_yaml(FILE *out, const struct import *im, const char *key_file)
 {
 	fputs("version: 1\n", out);
 	if (im->n_ports)
@@ -92,10 +92,24 @@ static void write_yaml(FILE *out, const struct import *im)
 	}
 	fputs("interfaces:\n", out);
 	for (unsigned i = 0; i < im->n_files; i++)
-		sl_wg_quick_write(out, &im->files[i], im->key_file);
+		sl_wg_quick_write(out, &im->files[i], key_file);
 }
 
-/* The private key into its own file. The same key there already is as good. */
+/* The configuration, to be wiped and freed. */
+static char *yaml_of(const struct import *im, const char *key_file, size_t *len)
+{
+	char *text = NULL;
+	FILE *out = open_memstream(&text, len);
+
+	if (out == NULL)
+		abort();
+	write_yaml(out, im, key_file);
+	if (fclose(out) != 0)
+		abort();
+	return text;
+}
+
+/* The private key into its own file, which is made anew where the same key is there already: it may be open to others. */
 static bool write_key_file(const struct import *im)
 {
 	char text[SL_KEY_BASE64_LEN + 2], *there;
@@ -108,7 +122,7 @@ static bool write_key_file(const struct import *im)
 	there = sl_read_whole(im->key_file, &len);
 	same = there && len == strlen(text) && sl_equal(there, text, len);
 	sl_read_whole_free(there, len);
-	rc = same ? 0 : sl_atomic_write(im->key_file, text, strlen(text), S_IRUSR | S_IWUSR, im->force);
+	rc = sl_atomic_write(im->key_file, text, strlen(text), S_IRUSR | S_IWUSR, im->force || same);
 	sl_wipe(text, sizeof(text));
 	if (rc != 0)
 		fprintf(stderr, "sluice import: cannot write the key to '%s': %s; %s\n", im->key_file, strerror(-rc),
@@ -116,20 +130,25 @@ static bool write_key_file(const struct import *im)
 	return rc == 0;
 }
 
-/* What is written is what `check` takes; where it is not, that is said, and nothing is written. */
-static bool loads(const char *text, size_t len, bool has_key_file)
+/*
+ * What is written is what `check` takes; where it is not, that is said, and nothing is written. Judged with the key in it: a
+ * key file's place is relative to the configuration's folder, which is not known yet.
+ */
+static bool loads(const struct import *im)
 {
 	struct sl_config_errors errs;
 	struct sl_config *config;
+	size_t len;
+	char *text = yaml_of(im, NULL, &len);
 
-	if (has_key_file)
-		return true; /* relative to the configuration's folder, which is not known yet */
 	sl_config_errors_init(&errs);
 	config = sl_config_load_text("the result", text, len, &errs);
 	if (config == NULL)
 		sl_config_errors_print(&errs, stderr);
 	sl_config_errors_free(&errs);
 	sl_config_free(config);
+	sl_wipe(text, len);
+	free(text);
 	return config != NULL;
 }
 
@@ -154,15 +173,10 @@ static void print_hints(const struct import *im)
 
 static int finish(const struct import *im)
 {
-	char *text = NULL;
 	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-	bool ok;
+	char *text = yaml_of(im, im->key_file, &len);
+	bool ok = loads(im) && (im->key_file == NULL || write_key_file(im));
 
-	if (out == NULL)
-		abort();
-	write_yaml(out, im);
-	ok = fclose(out) == 0 && loads(text, len, im->key_file != NULL) && (im->key_file == NULL || write_key_file(im));
 	if (ok && (fwrite(text, 1, len, stdout) != len || fflush(stdout) != 0)) {
 		fprintf(stderr, "sluice import: cannot write to stdout: %m\n");
 		ok = false;

@@ -70,6 +70,20 @@ import_key p=net_null0 >"$LAB_DIR/imported.yaml" || fail "import takes the file"
 check_equal "the same key there is closed to others" 600 "$(stat -c %a "$LAB_DIR/own.key")"
 check "and check takes what is printed" "$SLUICE" check -c "$LAB_DIR/imported.yaml"
 
+# --- with the key in a file of its own
+
+import_key() { # PORT
+	"$SLUICE" import --port "$1" --key-file "$LAB_DIR/own.key" "$CONF" 2>"$LAB_DIR/import.err"
+}
+check_not "what check would refuse is not printed" import_key p=eth0
+check "that is said" grep -q 'the result:3:.*af_packet:eth0' "$LAB_DIR/import.err"
+check_not "and no key is written" test -e "$LAB_DIR/own.key"
+sed -n 's/^PrivateKey = //p' "$CONF" >"$LAB_DIR/own.key"
+chmod 0644 "$LAB_DIR/own.key"
+import_key p=net_null0 >"$LAB_DIR/imported.yaml" || fail "import takes the file"
+check_equal "the same key there is closed to others" 600 "$(stat -c %a "$LAB_DIR/own.key")"
+check "and check takes what is printed" "$SLUICE" check -c "$LAB_DIR/imported.yaml"
+
 # --- everything through the tunnel, and nothing past it
 
 on inet ip address add 203.0.113.99/32 dev lo
