@@ -275,12 +275,17 @@ static int
 give(const char *text, size_t len, const struct sl_peer_options *o)
 {
 	int code = sl_peer_give(text, len, "peer add", o);
+	bool printed = false;
 
-	if (code != SL_EXIT_DONE && o->output) {
+	if (code == SL_EXIT_DONE)
+		return code;
+	if (o->output) {
 		fputs("sluice peer add: the peer has been added; its file is printed instead\n", stderr);
-		fwrite(text, 1, len, stdout);
-		fflush(stdout);
+		printed = fwrite(text, 1, len, stdout) == len && fflush(stdout) == 0;
 	}
+	if (!printed)
+		fprintf(stderr, "sluice peer add: the peer has been added, and its file could not be given to anyone; %s\n",
+			o->keep_key || o->public_key ? "`sluice export` makes it again" : "remove the peer and add it again");
 	return code;
 }
 
@@ -290,8 +295,18 @@ commit(struct draft *d, const struct sl_peer_options *o)
 {
 	if (!sl_peer_store_new_path(&d->store, d->ifp, d->peer.name, d->path, sizeof(d->path)))
 		return false;
-	if ((o->keep_key && !keep_key(d)) || !write_peer_file(d))
+	/* before the key: the one beside a file that is there belongs to its peer */
+	if (access(d->path, F_OK) == 0) {
+		fprintf(stderr, "sluice peer add: %s: %s; choose another name\n", d->path, strerror(EEXIST));
 		return false;
+	}
+	if (o->keep_key && !keep_key(d))
+		return false;
+	if (!write_peer_file(d)) {
+		if (d->key_path[0])
+			sl_atomic_remove(d->key_path);
+		return false;
+	}
 	if (!sl_peer_store_apply(&d->store, d->ifp->name, d->peer.name)) {
 		undo(d);
 		fputs("sluice peer add: the gateway did not take it; nothing was changed\n", stderr);
@@ -344,7 +359,10 @@ sl_peer_give(const char *text, size_t len, const char *command, const struct sl_
 	}
 	if (!o->qr && !o->output)
 		fwrite(text, 1, len, stdout);
-	return fflush(stdout) == 0 ? SL_EXIT_DONE : SL_EXIT_FAILED;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return SL_EXIT_DONE;
+	fprintf(stderr, "sluice %s: cannot write to stdout: %m\n", command);
+	return SL_EXIT_FAILED;
 }
 
 int

@@ -280,6 +280,16 @@ echo a key >"$LAB_DIR/peers.d/late.key"
 check "a file of that name is there" refused 'late.yaml: File exists; choose another name' peer add late --keep-key
 check_equal "and the key beside it stays" 'a key' "$(cat "$LAB_DIR/peers.d/late.key")"
 rm "$LAB_DIR/peers.d/late.yaml" "$LAB_DIR/peers.d/late.key"
+nowhere() {
+	peer add late >/dev/full
+}
+check "nowhere to print it: that is told" refused 'remove the peer and add it again' nowhere
+check "removed" peer remove late
+printf 'peers: {}\n' >"$LAB_DIR/peers.d/late.yaml"
+echo a key >"$LAB_DIR/peers.d/late.key"
+check "a file of that name is there" refused 'late.yaml: File exists; choose another name' peer add late --keep-key
+check_equal "and the key beside it stays" 'a key' "$(cat "$LAB_DIR/peers.d/late.key")"
+rm "$LAB_DIR/peers.d/late.yaml" "$LAB_DIR/peers.d/late.key"
 check "a name that is a path" refused 'no name for a peer' peer add ../x
 check_conservation hub
 lab_end
