@@ -80,8 +80,11 @@ add_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
 
 	if (rc == 0)
 		rc = sl_gateway_if_set_keys(gi, config->private_key, config->previous_private_key);
-	if (rc != 0)
+	if (rc != 0) {
+		if (gi)
+			sl_gateway_if_remove(gi);
 		return sl_apply_fail(error, rc, "interface", config->name);
+	}
 	rc = sl_api_add_interface(gw->api, gi);
 	if (rc == -EADDRINUSE) {
 		snprintf(error, SL_GATEWAY_ERROR_LEN,
@@ -165,10 +168,12 @@ change_route(struct sl_gateway *gw, const struct sl_steps *steps, const struct s
 	char text[SL_PREFIX_STRLEN];
 	int rc;
 
-	if (s->kind == SL_STEP_ROUTE_ADD)
-		rc = sl_rib_set(gw->rib, SL_RIB_STATIC, &r->to, gi->id, r->via.family ? &r->via : NULL);
-	else
+	if (s->kind == SL_STEP_ROUTE_REMOVE)
 		rc = sl_rib_clear(gw->rib, SL_RIB_STATIC, &r->to);
+	else if (gi == NULL)
+		rc = -ENODEV; /* a step before this one could not make it */
+	else
+		rc = sl_rib_set(gw->rib, SL_RIB_STATIC, &r->to, gi->id, r->via.family ? &r->via : NULL);
 	return rc ? sl_apply_fail(error, rc, "route", sl_prefix_format(&r->to, text)) : 0;
 }
 
@@ -180,12 +185,27 @@ listen_step(struct sl_gateway *gw, const struct sl_step *s, char *error)
 	return rc ? sl_apply_fail(error, rc, "listen port of interface", s->new_interface->name) : 0;
 }
 
+/* Whether it is about an interface that a step before it could not make. */
+static bool
+lacks_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
+{
+	const struct sl_config_interface *interface = s->new_interface ? s->new_interface : s->old_interface;
+
+	if (interface == NULL || s->kind == SL_STEP_INTERFACE_ADD || sl_apply_if(gw, interface))
+		return false;
+	snprintf(error, SL_GATEWAY_ERROR_LEN,
+		"interface %s could not be made; take it out of the file, reload, and put it in again", interface->name);
+	return true;
+}
+
 int
 sl_gateway_apply(
 	struct sl_gateway *gw, const struct sl_steps *steps, uint32_t step, uint32_t *progress, char *error)
 {
 	const struct sl_step *s = &steps->steps[step];
 
+	if (lacks_interface(gw, s, error))
+		return s->kind == SL_STEP_INTERFACE_REMOVE ? 0 : -ENODEV;
 	switch (s->kind) {
 	case SL_STEP_REFUSED:
 		snprintf(error, SL_GATEWAY_ERROR_LEN, "%s: not live; restart to change it", s->what);

@@ -101,3 +101,37 @@ Test(apply, an_interface_comes_in_the_place_of_one_that_has_just_gone)
 	cr_expect_eq(sl_proto_if_n_peers(r->wg1->proto), 1);
 	wg_rig_destroy(r);
 }
+
+/* For want of memory, or here of a name: nothing of it is left, and what else the files say of it is no step. */
+Test(apply, an_interface_that_cannot_be_made_leaves_nothing)
+{
+	static const struct sl_config_interface new = {.name = "wg2", .mtu = SL_DEFAULT_MTU};
+	const struct sl_config config = {.interfaces = &new, .n_interfaces = 1};
+	const struct sl_config_route route = {.to = {.addr = {.family = SL_AF_INET, .bytes = {10, 9}}, .len = 16}, .port = -1};
+	static const char *const said[] = {"interface wg2", "interface wg2", "interface wg2", "route 10.9.0.0/16"};
+	struct sl_step list[] = {
+		{.kind = SL_STEP_INTERFACE_ADD, .new_interface = &new},
+		{.kind = SL_STEP_LISTEN_ADD, .new_interface = &new},
+		{.kind = SL_STEP_PEER_ADD, .new_interface = &new, .new_peer = &peer},
+		{.kind = SL_STEP_ROUTE_ADD, .route = &route},
+	};
+	struct sl_steps steps = {.new_config = &config, .steps = list, .n_steps = RTE_DIM(list)};
+	struct wg_rig *r = wg_rig_create();
+	struct rte_ring *taken = rte_ring_create("sl_hs2", 64, SOCKET_ID_ANY, 0);
+
+	cr_assert_not_null(taken);
+	for (uint32_t i = 0; i < steps.n_steps; i++) {
+		char error[SL_GATEWAY_ERROR_LEN] = "";
+		uint32_t progress = 0;
+
+		cr_expect_lt(sl_gateway_apply(&r->gw, &steps, i, &progress, error), 0);
+		cr_expect_not_null(strstr(error, said[i]), "%s", error);
+	}
+	cr_expect_null(sl_gateway_if_find(&r->gw, "wg2"));
+	cr_expect_eq(r->gw.n_wg_ifs, 2);
+	apply(&r->gw, (struct sl_step){.kind = SL_STEP_INTERFACE_REMOVE, .old_interface = &new});
+	rte_ring_free(taken);
+	apply(&r->gw, list[0]);
+	apply(&r->gw, (struct sl_step){.kind = SL_STEP_INTERFACE_REMOVE, .old_interface = &new});
+	wg_rig_destroy(r);
+}
