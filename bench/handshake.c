@@ -113,14 +113,14 @@ measure_core(double *together, double *alone)
 	for (; i + BURST + ALONE <= s->n; i += BURST) {
 		double began = cpu_cycles();
 
-		sl_proto_receive(s->ifp, s->msgs + i, BURST, s->now);
+		sl_proto_receive(s->core.ifp, s->msgs + i, BURST, s->now);
 		sample_cpu(began);
 	}
 	*together = b.hz * BURST / median();
 	for (; i < s->n; i++) {
 		double began = cpu_cycles();
 
-		sl_proto_receive(s->ifp, s->msgs + i, 1, s->now);
+		sl_proto_receive(s->core.ifp, s->msgs + i, 1, s->now);
 		sample_cpu(began);
 	}
 	*alone = b.hz / median();
@@ -328,8 +328,8 @@ control_main(void *arg)
 		atomic_store(&control.parked, false);
 		handshake_set_prepare(s);
 		for (uint32_t i = 0; i + BURST <= s->n; i += BURST)
-			sl_proto_receive(s->ifp, s->msgs + i, BURST, s->now);
-		sl_reclaim_poll(&s->reclaim);
+			sl_proto_receive(s->core.ifp, s->msgs + i, BURST, s->now);
+		sl_reclaim_poll(&s->core.reclaim);
 		atomic_fetch_add(&control.done, s->n);
 	}
 	return NULL;

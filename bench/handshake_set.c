@@ -4,16 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_rcu_qsbr.h>
-
 #include "crypto/noise_batch.h"
 #include "crypto/tai64n.h"
 
 #define PORT_OF(i)       ((uint16_t)(1 + (i))) /* a peer's source port names it */
 #define SESSIONS_PER_PEER 8
-#define CORE_LINE         1
-#define LINES             2
-#define ALIGN             64
 
 struct handshake_peer {
 	struct sl_noise_identity id;
@@ -54,52 +49,10 @@ on_wall(void *ctx, struct timespec *now)
 static const struct sl_proto_ops ops = {
 	.send = on_send, .keepalive = on_slot, .drain = on_slot, .purge = on_slot, .wall = on_wall};
 
-static uint32_t
-power_of_two_from(uint32_t n)
-{
-	uint32_t p = 1;
-
-	while (p < n)
-		p <<= 1;
-	return p;
-}
-
-static bool
-create_core(struct handshake_set *s)
-{
-	size_t size = (rte_rcu_qsbr_get_memsize(1) + ALIGN - 1) / ALIGN * ALIGN;
-	struct sl_proto_config cfg = {
-		.peers = &s->peers,
-		.sessions = &s->sessions,
-		.reclaim = &s->reclaim,
-		.line = CORE_LINE,
-		.rng = sl_rng_kernel,
-		.simd = s->simd,
-		.ops = &ops,
-		.ctx = s,
-		.now = s->now,
-	};
-	struct sl_proto_if_config if_cfg = {.name = "wg0", .l3_if = 7, .listen_port = 51820, .owner = s};
-	uint8_t key[SL_KEY_LEN];
-
-	s->rcu = aligned_alloc(ALIGN, size);
-	if (!s->rcu || rte_rcu_qsbr_init(s->rcu, 1) != 0)
-		return false;
-	sl_reclaim_init(&s->reclaim, s->rcu);
-	sl_random_bytes(key, sizeof(key));
-	if (sl_peers_init(&s->peers, power_of_two_from(s->n + 1), LINES) != 0 ||
-		sl_session_table_init(&s->sessions, power_of_two_from(s->n * SESSIONS_PER_PEER), key, &s->reclaim) != 0 ||
-		sl_proto_create(&s->core, &cfg) != 0 || sl_proto_if_create(s->core, &if_cfg, &s->ifp) != 0)
-		return false;
-	sl_random_bytes(key, sizeof(key));
-	sl_proto_if_set_key(s->ifp, key, s->now);
-	return true;
-}
-
 static bool
 add_initiators(struct handshake_set *s)
 {
-	const struct sl_noise_identity *responder = sl_proto_if_identity(s->ifp);
+	const struct sl_noise_identity *responder = sl_proto_if_identity(s->core.ifp);
 
 	for (uint32_t i = 0; i < s->n; i++) {
 		struct handshake_peer *p = &s->initiators[i];
@@ -107,7 +60,7 @@ add_initiators(struct handshake_set *s)
 
 		sl_random_bytes(key, sizeof(key));
 		if (!sl_noise_identity_init(&p->id, key) || !sl_noise_static_static(p->ss, &p->id, responder->public_key) ||
-			sl_proto_peer_add(s->ifp, p->id.public_key, s, s->now, &p->peer) != 0)
+			sl_proto_peer_add(s->core.ifp, p->id.public_key, s, s->now, &p->peer) != 0)
 			return false;
 		s->msgs[i] = (struct sl_proto_msg){
 			.data = (const uint8_t *)&p->msg,
@@ -123,15 +76,15 @@ struct handshake_set *
 handshake_set_create(uint32_t n, enum sl_simd simd)
 {
 	struct handshake_set *s = calloc(1, sizeof(*s));
+	struct sl_proto_config cfg = {.simd = simd, .ops = &ops, .ctx = s, .now = SL_NSEC_PER_SEC};
 
 	if (!s)
 		return NULL;
 	s->n = n;
-	s->simd = simd;
-	s->now = SL_NSEC_PER_SEC;
+	s->now = cfg.now;
 	s->initiators = calloc(n, sizeof(*s->initiators));
 	s->msgs = calloc(n, sizeof(*s->msgs));
-	if (!s->initiators || !s->msgs || !create_core(s) || !add_initiators(s)) {
+	if (!s->initiators || !s->msgs || !bench_core_create(&s->core, n, n * SESSIONS_PER_PEER, cfg) || !add_initiators(s)) {
 		fprintf(stderr, "bench: no memory for %u peers\n", n);
 		return NULL;
 	}
@@ -143,12 +96,7 @@ handshake_set_destroy(struct handshake_set *s)
 {
 	for (uint32_t i = 0; i < s->n; i++)
 		sl_proto_peer_remove(s->initiators[i].peer);
-	sl_proto_if_destroy(s->ifp);
-	sl_reclaim_drain(&s->reclaim);
-	sl_proto_destroy(s->core);
-	sl_session_table_fini(&s->sessions);
-	sl_peers_fini(&s->peers);
-	free(s->rcu);
+	bench_core_destroy(&s->core);
 	free(s->initiators);
 	free(s->msgs);
 	free(s);
@@ -157,7 +105,7 @@ handshake_set_destroy(struct handshake_set *s)
 void
 handshake_set_prepare(struct handshake_set *s)
 {
-	const uint8_t *responder = sl_proto_if_identity(s->ifp)->public_key;
+	const uint8_t *responder = sl_proto_if_identity(s->core.ifp)->public_key;
 	struct sl_noise_initiation jobs[SL_NOISE_BATCH];
 	uint8_t ephemerals[SL_NOISE_BATCH][SL_KEY_LEN], stamp[SL_TAI64N_LEN];
 
@@ -190,6 +138,6 @@ handshake_set_check(struct handshake_set *s)
 	static const uint8_t no_psk[SL_KEY_LEN];
 	struct handshake_peer *p = &s->initiators[s->last_to % s->n];
 
-	sl_reclaim_drain(&s->reclaim); /* sessions of the rounds before, all of them: a poll takes some */
+	sl_reclaim_drain(&s->core.reclaim); /* sessions of the rounds before, all of them: a poll takes some */
 	return s->responses == s->n && sl_noise_consume_response(&p->hs, &p->id, no_psk, &s->last) == SL_NOISE_OK;
 }

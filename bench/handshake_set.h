@@ -4,18 +4,12 @@
  */
 #pragma once
 
-#include "control/proto/proto.h"
+#include "bench/core.h"
 
 struct handshake_peer;
 
 struct handshake_set {
-	struct sl_peers peers;
-	struct sl_session_table sessions;
-	struct sl_reclaim reclaim;
-	struct rte_rcu_qsbr *rcu;
-	struct sl_proto *core;
-	struct sl_proto_if *ifp;
-	enum sl_simd simd;
+	struct bench_core core;
 	uint64_t now;
 	uint32_t n;
 	struct handshake_peer *initiators;

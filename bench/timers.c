@@ -8,17 +8,13 @@
 #include <string.h>
 
 #include <rte_common.h>
-#include <rte_rcu_qsbr.h>
 
+#include "bench/core.h"
 #include "bench/rows.h"
 #include "bench/stats.h"
 #include "control/proto/internal.h"
 
 #define PEERS       100000
-#define LINES       2 /* a worker's and control's */
-#define WORKER      0
-#define CONTROL     1
-#define ALIGN       64
 #define ROUNDS_MAX  20
 #define SETTLE_S    12 /* until each pattern is as it stays */
 #define MEASURED_S  30
@@ -28,12 +24,7 @@
 #define PACKET      128
 
 struct rig {
-	struct sl_peers peers;
-	struct sl_session_table sessions;
-	struct sl_reclaim reclaim;
-	struct rte_rcu_qsbr *rcu;
-	struct sl_proto *core;
-	struct sl_proto_if *ifp;
+	struct bench_core core;
 	struct sl_proto_peer **at;
 	uint32_t cursor;
 	uint64_t now;
@@ -58,7 +49,7 @@ on_keepalive(void *ctx, uint32_t slot)
 	struct rig *r = ctx;
 
 	r->keepalives++;
-	sl_peer_stamp_sent(&r->peers, WORKER, slot, r->now, 32, false);
+	sl_peer_stamp_sent(&r->core.peers, BENCH_WORKER_LINE, slot, r->now, 32, false);
 }
 
 static void
@@ -80,7 +71,7 @@ give_session(struct rig *r, struct sl_proto_peer *peer)
 
 	if (hs == NULL || !sl_handshake_reserve(peer, hs, &index))
 		return false;
-	sl_session_publish(&r->sessions, hs->slot, &keys);
+	sl_session_publish(&r->core.sessions, hs->slot, &keys);
 	peer->sessions[SL_SESSION_CURRENT].slot = hs->slot;
 	atomic_store(&sl_proto_dp_peer(peer)->current, hs->slot + 1);
 	hs->slot = SL_SESSION_NONE;
@@ -97,7 +88,7 @@ add_peers(struct rig *r)
 
 	for (uint32_t i = 0; i < PEERS; i++) {
 		sl_random_bytes(key, sizeof(key));
-		if (sl_proto_peer_add(r->ifp, key, NULL, r->now, &r->at[i]) != 0 || !give_session(r, r->at[i]))
+		if (sl_proto_peer_add(r->core.ifp, key, NULL, r->now, &r->at[i]) != 0 || !give_session(r, r->at[i]))
 			return false;
 		sl_proto_peer_set_endpoint(r->at[i], &endpoint, r->now);
 	}
@@ -107,24 +98,10 @@ add_peers(struct rig *r)
 static bool
 create(struct rig *r)
 {
-	struct sl_proto_config cfg = {.peers = &r->peers, .sessions = &r->sessions, .reclaim = &r->reclaim, .line = CONTROL,
-		.rng = sl_rng_kernel, .ops = &ops, .ctx = r, .now = r->now};
-	struct sl_proto_if_config if_cfg = {.name = "wg0", .l3_if = 1, .listen_port = 51820};
-	size_t size = RTE_ALIGN_CEIL(rte_rcu_qsbr_get_memsize(1), (size_t)ALIGN);
-	uint8_t key[SL_KEY_LEN];
+	const struct sl_proto_config cfg = {.ops = &ops, .ctx = r, .now = r->now};
 
-	r->rcu = aligned_alloc(ALIGN, size);
 	r->at = calloc(PEERS, sizeof(struct sl_proto_peer *));
-	if (!r->rcu || !r->at || rte_rcu_qsbr_init(r->rcu, 1) != 0)
-		return false;
-	sl_reclaim_init(&r->reclaim, r->rcu);
-	sl_random_bytes(key, sizeof(key));
-	if (sl_peers_init(&r->peers, rte_align32pow2(PEERS + 1), LINES) != 0 ||
-		sl_session_table_init(&r->sessions, rte_align32pow2(4 * PEERS), key, &r->reclaim) != 0 ||
-		sl_proto_create(&r->core, &cfg) != 0 || sl_proto_if_create(r->core, &if_cfg, &r->ifp) != 0)
-		return false;
-	sl_proto_if_set_key(r->ifp, key, r->now);
-	return add_peers(r);
+	return r->at && bench_core_create(&r->core, PEERS, 4 * PEERS, cfg) && add_peers(r);
 }
 
 static void
@@ -132,12 +109,7 @@ destroy(struct rig *r)
 {
 	for (uint32_t i = 0; i < PEERS; i++)
 		sl_proto_peer_remove(r->at[i]);
-	sl_proto_if_destroy(r->ifp);
-	sl_reclaim_drain(&r->reclaim);
-	sl_proto_destroy(r->core);
-	sl_session_table_fini(&r->sessions);
-	sl_peers_fini(&r->peers);
-	free(r->rcu);
+	bench_core_destroy(&r->core);
 	free(r->at);
 }
 
@@ -148,11 +120,11 @@ packet(struct rig *r, struct sl_proto_peer *peer, bool received, bool sent)
 	struct sl_peer *dp = sl_proto_dp_peer(peer);
 
 	if (received)
-		sl_peer_stamp_received(&r->peers, WORKER, peer->slot, r->now, PACKET, true);
+		sl_peer_stamp_received(&r->core.peers, BENCH_WORKER_LINE, peer->slot, r->now, PACKET, true);
 	if (sent)
-		sl_peer_stamp_sent(&r->peers, WORKER, peer->slot, r->now, PACKET, true);
+		sl_peer_stamp_sent(&r->core.peers, BENCH_WORKER_LINE, peer->slot, r->now, PACKET, true);
 	if (!atomic_load_explicit(&dp->watched, memory_order_relaxed))
-		sl_peer_raise(&r->peers, peer->slot, SL_FACT_ACTIVE);
+		sl_peer_raise(&r->core.peers, peer->slot, SL_FACT_ACTIVE);
 }
 
 /* A turn of control's loop, as far as it is about peers. */
@@ -163,9 +135,9 @@ control(struct rig *r)
 	uint64_t began = bench_tsc();
 	unsigned n;
 
-	while ((n = sl_peers_take_facts(&r->peers, &r->cursor, slots, facts, FACTS)) > 0)
-		sl_proto_facts_batch(r->core, slots, facts, n, r->now);
-	while (sl_proto_advance(r->core, r->now, BUDGET))
+	while ((n = sl_peers_take_facts(&r->core.peers, &r->cursor, slots, facts, FACTS)) > 0)
+		sl_proto_facts_batch(r->core.proto, slots, facts, n, r->now);
+	while (sl_proto_advance(r->core.proto, r->now, BUDGET))
 		;
 	r->cycles += bench_tsc() - began;
 }
