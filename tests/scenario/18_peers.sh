@@ -70,20 +70,6 @@ import_key p=net_null0 >"$LAB_DIR/imported.yaml" || fail "import takes the file"
 check_equal "the same key there is closed to others" 600 "$(stat -c %a "$LAB_DIR/own.key")"
 check "and check takes what is printed" "$SLUICE" check -c "$LAB_DIR/imported.yaml"
 
-# --- with the key in a file of its own
-
-import_key() { # PORT
-	"$SLUICE" import --port "$1" --key-file "$LAB_DIR/own.key" "$CONF" 2>"$LAB_DIR/import.err"
-}
-check_not "what check would refuse is not printed" import_key p=eth0
-check "that is said" grep -q 'the result:3:.*af_packet:eth0' "$LAB_DIR/import.err"
-check_not "and no key is written" test -e "$LAB_DIR/own.key"
-sed -n 's/^PrivateKey = //p' "$CONF" >"$LAB_DIR/own.key"
-chmod 0644 "$LAB_DIR/own.key"
-import_key p=net_null0 >"$LAB_DIR/imported.yaml" || fail "import takes the file"
-check_equal "the same key there is closed to others" 600 "$(stat -c %a "$LAB_DIR/own.key")"
-check "and check takes what is printed" "$SLUICE" check -c "$LAB_DIR/imported.yaml"
-
 # --- everything through the tunnel, and nothing past it
 
 on inet ip address add 203.0.113.99/32 dev lo
@@ -270,16 +256,6 @@ check "a folder that is not: the file with the key is printed" refused 'printed 
 check_equal "with the key of the peer that was added" "$(sed -n 's/^ *public-key: //p' "$LAB_DIR/peers.d/late.yaml")" \
 	"$(sed -n 's/^PrivateKey = //p' "$LAB_DIR/refused.out" | wg pubkey)"
 check "removed" peer remove late
-nowhere() {
-	peer add late >/dev/full
-}
-check "nowhere to print it: that is told" refused 'remove the peer and add it again' nowhere
-check "removed" peer remove late
-printf 'peers: {}\n' >"$LAB_DIR/peers.d/late.yaml"
-echo a key >"$LAB_DIR/peers.d/late.key"
-check "a file of that name is there" refused 'late.yaml: File exists; choose another name' peer add late --keep-key
-check_equal "and the key beside it stays" 'a key' "$(cat "$LAB_DIR/peers.d/late.key")"
-rm "$LAB_DIR/peers.d/late.yaml" "$LAB_DIR/peers.d/late.key"
 nowhere() {
 	peer add late >/dev/full
 }
