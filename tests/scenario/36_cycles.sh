@@ -34,9 +34,9 @@ flow_send spoke1 --to $LAN4 --port 7000 --count $count --rate $RATE --size 200 &
 up=$!
 flow_send lan --to "$(spoke_inner4 1)" --port 7001 --count $count --rate $RATE --size 200 &
 down=$!
-# towards the peer that comes and goes, all the time; at the pace at which the flow beside it arrives: what has no receiver of its own must not
-# fill the queue that both go through
-flow_send lan --to "$(spoke_inner4 2)" --port 7002 --count $count --rate $RATE --size 200 --from-port 41000 --window "$LAB_DIR/window.7001.spoke1" &
+# towards the peer that comes and goes, while it does. Nobody receives all of it, so it has no window: all of it and the window of the flow beside
+# it fit into the queue of 1,024 that both go through, however late the gateway or this sender comes
+flow_send lan --to "$(spoke_inner4 2)" --port 7002 --count 768 --rate 128 --size 200 --from-port 41000 &
 towards=$!
 
 key=$(public_key spoke2)
