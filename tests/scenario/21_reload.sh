@@ -62,25 +62,11 @@ keepalive_of() {
 	on hub wg show wg0 persistent-keepalive | grep -F "$1" | cut -f 2
 }
 
-# --- the traffic of spoke1, round after round until there is a file `stop`
+# --- the traffic of spoke1
 
-traffic() { # FROM TO ADDRESS PORT
-	local from=$1 to=$2 address=$3 port=$4
-	while [ ! -e "$LAB_DIR/stop" ]; do
-		flow_receiver "$to" "$port" $ROUND 2 200
-		flow_send "$from" --to "$address" --port "$port" --count $ROUND --flows 2 --rate $RATE --from-port $((port + 34000))
-		flow_wait "$to" "$port"
-		echo "$TALLY" >>"$LAB_DIR/rounds.$port"
-	done
-}
-traffic spoke1 lan $LAN4 7000 &
-up=$!
-traffic lan spoke1 "$(spoke_inner6 1)" 7001 &
-down=$!
-rounds_begun() {
-	[ -s "$LAB_DIR/rounds.7000" ] && [ -s "$LAB_DIR/rounds.7001" ]
-}
-check "spoke1's packets flow" until_true 30 rounds_begun
+lasting_flow spoke1 lan $LAN4 7000 $ROUND $RATE
+lasting_flow lan spoke1 "$(spoke_inner6 1)" 7001 $ROUND $RATE
+check "spoke1's packets flow" until_true 30 lasting_flows_begun
 
 # --- what would change
 
@@ -185,12 +171,7 @@ check_equal "all is as before" "$before" "$(state)"
 
 # --- that was all of spoke1's time
 
-touch "$LAB_DIR/stop"
-wait $up $down
-for port in 7000 7001; do
-	check_equal "of spoke1's packets none was lost, port $port, $(wc -l <"$LAB_DIR/rounds.$port") rounds" '' \
-		"$(jq -c 'select(.lost > 0 or .duplicated > 0 or .corrupt > 0 or .received == 0)' "$LAB_DIR/rounds.$port")"
-done
+check_lasting_flows
 note "dropped by the hub: $(json hub drops '[.drops[] | "\(.reason) \(.packets)"] | join(", ")')"
 note "the LAN host: $(on lan awk '/^Udp:/ { l = $0 } END { print l }' /proc/net/snmp), IPv6 of spoke1: $(on spoke1 awk '/Udp6NoPorts|Udp6RcvbufErrors/ { printf "%s ", $0 }' /proc/net/snmp6)"
 check_equal "nor has the hub dropped any for want of a route, a peer or a session" '' "$(json hub drops '.drops[].reason' |

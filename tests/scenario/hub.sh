@@ -223,6 +223,43 @@ flow_send() {
 	on "$from" "$TOOLS/flow" send "$@" "${window[@]}" >>"$LAB_DIR/flow-send.log"
 }
 
+# --- packets that flow as long as something else lasts
+
+declare -A LASTING=()
+
+rounds_of() { # FROM TO ADDRESS PORT COUNT RATE
+	while [ ! -e "$LAB_DIR/lasted" ]; do
+		flow_receiver "$2" "$4" "$5" 2 200
+		flow_send "$1" --to "$3" --port "$4" --count "$5" --flows 2 --rate "$6" --from-port $(($4 + 34000))
+		flow_wait "$2" "$4"
+		echo "$TALLY" >>"$LAB_DIR/rounds.$4"
+	done
+}
+
+# lasting_flow FROM TO ADDRESS PORT COUNT RATE: rounds of COUNT packets in the background, one after the other.
+lasting_flow() {
+	rounds_of "$@" &
+	LASTING[$4]=$!
+}
+
+lasting_flows_begun() {
+	local port
+	for port in "${!LASTING[@]}"; do
+		[ -s "$LAB_DIR/rounds.$port" ] || return 1
+	done
+}
+
+# check_lasting_flows: ends them, and in no round anything was lost, came twice or out of order.
+check_lasting_flows() {
+	local port
+	touch "$LAB_DIR/lasted"
+	wait "${LASTING[@]}"
+	for port in $(printf '%s\n' "${!LASTING[@]}" | sort); do
+		check_equal "nothing was lost all that time, port $port, $(wc -l <"$LAB_DIR/rounds.$port") rounds" '' "$(jq -c \
+			'select(.received == 0 or .lost > 0 or .duplicated > 0 or .reordered > 0 or .corrupt > 0)' "$LAB_DIR/rounds.$port" 2>&1)"
+	done
+}
+
 # packet_peers FIRST COUNT: makes keys for peers at packet level; their addresses are 10.64.1.FIRST and on. Prints their part of
 # the configuration; $LAB_DIR/peers is what wgpeer reads.
 packet_peers() {
