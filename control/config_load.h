@@ -259,7 +259,8 @@ const char *sl_source_path(struct sl_loader *ld, const char *path);
 const char *sl_secret_mode_problem(const struct stat *st);
 /*
  * Reads the whole file of at most max bytes: NUL-terminated text in *text, to be wiped and freed with sl_file_free.
- * False with *problem set (errno text or a reason).
+ * False with *problem set (errno text or a reason). A FIFO is read to its end; one that nobody writes to is a problem,
+ * told after a second.
  */
 bool sl_file_read(const char *path, size_t max, char **text, size_t *len, struct stat *st, const char **problem);
 void sl_file_free(char *text, size_t len);

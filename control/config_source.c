@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 
 enum {
 	READ_FIRST = 16 * 1024,
+	WRITER_MSEC = 1000, /* for a FIFO's writer to come */
 };
 
 /* The folder part of a path, with its '/'; "" where there is none. */
@@ -52,20 +54,47 @@ static char *grow(char *text, size_t used, size_t size)
 	return grown;
 }
 
-/* whole: the file's size where it is known, so that its end need not be asked for. */
-static bool read_all(
-        int fd, size_t size, size_t whole, size_t max, char **text, size_t *len, const char **problem)
+/*
+ * The descriptor was opened not to wait, for a FIFO's writer may never come. One that is there is waited for, however slow it
+ * is.
+ */
+static ssize_t read_some(int fd, char *to, size_t room)
 {
-	*text = grow(NULL, 0, size);
-	*len = 0;
 	for (;;) {
-		ssize_t n = read(fd, *text + *len, size - *len - 1);
+		ssize_t n = read(fd, to, room);
 
-		if (n < 0 && errno == EINTR)
-			continue;
+		if (n >= 0)
+			return n;
+		if (errno != EINTR && (errno != EAGAIN || fcntl(fd, F_SETFL, 0) != 0))
+			return -1;
+	}
+}
+
+static bool read_all(int fd, const struct stat *st, size_t max, char **text, size_t *len, const char **problem)
+{
+	size_t size = READ_FIRST, whole = 0;
+	bool awaited = false;
+
+	if (S_ISREG(st->st_mode) && st->st_size > 0 && (size_t)st->st_size <= max) {
+		whole = (size_t)st->st_size; /* its end need not be asked for */
+		size = whole + 2;            /* room for the NUL, and to see that it has not grown */
+	}
+	*text = grow(NULL, 0, size);
+	for (*len = 0;;) {
+		ssize_t n = read_some(fd, *text + *len, size - *len - 1);
+
 		if (n < 0) {
 			*problem = strerror(errno);
 			return false;
+		}
+		if (n == 0 && *len == 0 && S_ISFIFO(st->st_mode)) {
+			*problem = "it is a FIFO that nobody writes to";
+			if (awaited)
+				return false;
+			/* who is to write may be about to open it */
+			poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, WRITER_MSEC);
+			awaited = true;
+			continue;
 		}
 		if (n == 0)
 			return true;
@@ -85,22 +114,17 @@ static bool read_all(
 
 bool sl_file_read(const char *path, size_t max, char **text, size_t *len, struct stat *st, const char **problem)
 {
-	size_t size = READ_FIRST, whole = 0;
 	bool ok;
 	int fd;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, st) < 0) {
 		*problem = strerror(errno);
 		if (fd >= 0)
 			close(fd);
 		return false;
 	}
-	if (S_ISREG(st->st_mode) && st->st_size > 0 && (size_t)st->st_size <= max) {
-		whole = (size_t)st->st_size;
-		size = whole + 2; /* room for the NUL, and to see that it has not grown */
-	}
-	ok = read_all(fd, size, whole, max, text, len, problem);
+	ok = read_all(fd, st, max, text, len, problem);
 	close(fd);
 	if (!ok)
 		sl_file_free(*text, *len);

@@ -1,4 +1,6 @@
 /* What a configuration takes from files: key files and their modes, included peers, relative paths. */
+#include <pthread.h>
+
 #include "control/config.h"
 #include "tests/unit/control/config_folder.h"
 
@@ -199,4 +201,85 @@ Test(config_files, missing_file)
 	cr_expect_str_eq(errs.messages[0].text,
 	        "/nonexistent/a.yaml: cannot be read: No such file or directory; mend the path or the file");
 	sl_config_errors_free(&errs);
+}
+
+/* --- pipes --- */
+
+#define PIPED (4 << 16) /* bytes: more than a pipe holds, so that each side waits for the other */
+
+/* A gateway's file with a FIFO "p" as its included file. */
+static struct sl_config *load_piped(struct config_folder *folder, struct sl_config_errors *errs)
+{
+	config_folder_write(folder, "a.yaml", 0644, KEYED "    include-peers: [p]\n");
+	config_folder_write(folder, "wg0.key", 0600, SECRET);
+	sl_config_errors_init(errs);
+	return sl_config_load(config_folder_path(folder, "a.yaml"), errs);
+}
+
+Test(config_files, fifo_that_nobody_writes_to, .timeout = 60)
+{
+	struct sl_config_errors errs;
+	struct config_folder folder;
+
+	config_folder_make(&folder);
+	cr_assert_eq(mkfifo(config_folder_path(&folder, "p"), 0600), 0);
+	cr_expect_null(load_piped(&folder, &errs));
+	cr_assert_eq(errs.n_messages, 1);
+	shorten(errs.messages[0].text, folder.path);
+	cr_expect_str_eq(errs.messages[0].text,
+	        "@/a.yaml:6:21: cannot read '@/p': it is a FIFO that nobody writes to; mend the path or the file");
+	sl_config_errors_free(&errs);
+	config_folder_remove(&folder);
+}
+
+static void *write_piped(void *arg)
+{
+	FILE *out = fopen(arg, "w"); /* waits for the reader */
+
+	for (unsigned i = 0; i < PIPED / 2; i++)
+		fputs("#\n", out);
+	fputs("peers: {b: {public-key: " KEY_B "}}\n", out);
+	fclose(out);
+	return NULL;
+}
+
+Test(config_files, fifo_is_read_to_its_end, .timeout = 60)
+{
+	struct sl_config_errors errs;
+	struct config_folder folder;
+	struct sl_config *config;
+	pthread_t writer;
+	char path[128];
+
+	config_folder_make(&folder);
+	strcpy(path, config_folder_path(&folder, "p"));
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	cr_assert_eq(pthread_create(&writer, NULL, write_piped, path), 0);
+	config = load_piped(&folder, &errs);
+	cr_assert(config, "%s", errs.n_messages ? errs.messages[0].text : "");
+	cr_expect_eq(config->n_peers, 1);
+	pthread_join(writer, NULL);
+	sl_config_free(config);
+	config_folder_remove(&folder);
+}
+
+/* As of process substitution, whose writer has ended already. */
+Test(config_files, pipe_of_a_shell)
+{
+	static const char text[] = HEAD "    peers: {}\n";
+	struct sl_config_errors errs;
+	struct sl_config *config;
+	char path[32];
+	int fds[2];
+
+	cr_assert_eq(pipe(fds), 0);
+	cr_assert_eq(write(fds[1], text, sizeof(text) - 1), (ssize_t)sizeof(text) - 1);
+	close(fds[1]);
+	snprintf(path, sizeof(path), "/dev/fd/%d", fds[0]);
+	sl_config_errors_init(&errs);
+	config = sl_config_load(path, &errs);
+	cr_assert(config, "%s", errs.n_messages ? errs.messages[0].text : "");
+	cr_expect_eq(config->n_interfaces, 1);
+	sl_config_free(config);
+	close(fds[0]);
 }
