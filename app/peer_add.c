@@ -129,10 +129,13 @@ take_pool(struct draft *d, const struct sl_prefix *live, uint32_t n)
 static bool
 take_addresses(struct draft *d)
 {
+	struct sl_prefix *live;
 	uint32_t n, capacity;
-	struct sl_prefix *live = sl_peer_store_live_prefixes(&d->store, d->ifp->name, &n, &capacity);
-	bool ok = take_pool(d, live, n);
+	bool ok;
 
+	if (!sl_peer_store_live_prefixes(&d->store, d->ifp->name, &live, &n, &capacity))
+		return false;
+	ok = take_pool(d, live, n);
 	sl_array_free(live, capacity, sizeof(*live));
 	if (!ok)
 		return false;

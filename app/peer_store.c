@@ -16,6 +16,14 @@
 #include "app/shown_peers.h"
 #include "control/config_memory.h"
 
+/* A gateway that runs has not said what its part in this is: there is no going on as if it did not run. */
+static void
+say_damaged(const char *command, const char *why)
+{
+	fprintf(stderr, "sluice %s: the gateway's answer is cut off or damaged: %s; nothing was changed, try again\n",
+		command, why);
+}
+
 /*
  * The path that the running gateway was given, absolute and to be freed, and whether it was changed with `wg`. NULL after
  * an error.
@@ -27,14 +35,14 @@ path_of_running(const char *command, const char *name, bool *set_with_wg)
 	size_t len;
 	char *answer = sl_client_ask(command, name, "show gateway", &len), *path = NULL;
 	json_t *root = answer ? json_loadb(answer, len, 0, &error) : NULL;
-	const json_t *gateway = json_object_get(root, "gateway");
+	const json_t *gateway = json_object_get(root, "gateway"), *set = json_object_get(gateway, "set-with-wg");
 	const char *text = json_string_value(json_object_get(gateway, "config-path"));
 
-	*set_with_wg = json_integer_value(json_object_get(gateway, "set-with-wg")) > 0;
-	if (text)
+	*set_with_wg = json_integer_value(set) > 0;
+	if (text && json_is_integer(set))
 		path = strdup(text);
 	else if (answer)
-		fprintf(stderr, "sluice %s: the gateway does not say which file it was given; name it with -c\n", command);
+		say_damaged(command, root ? "not which file it runs, and what `wg` has changed" : error.text);
 	json_decref(root);
 	free(answer);
 	return path;
@@ -73,21 +81,22 @@ load(struct sl_peer_store *s)
 	return s->config != NULL;
 }
 
-/* Whether the gateway of that name runs, and runs this file. */
+/* Finds out whether the gateway of that name runs, and runs this file. False where it runs and does not say. */
 static bool
-is_running(struct sl_peer_store *s)
+find_running(struct sl_peer_store *s)
 {
-	char *path = NULL;
-	bool same;
+	char *path;
 
 	if (!sl_client_runs(s->config->name))
-		return false;
+		return true;
 	path = path_of_running(s->command, s->config->name, &s->set_with_wg);
-	same = path && strcmp(path, s->path) == 0;
-	if (path && !same)
+	if (path == NULL)
+		return false;
+	s->running = strcmp(path, s->path) == 0;
+	if (!s->running)
 		fprintf(stderr, "sluice %s: the gateway `%s` runs %s; it is left alone\n", s->command, s->config->name, path);
 	free(path);
-	return same;
+	return true;
 }
 
 bool
@@ -101,11 +110,10 @@ sl_peer_store_open(struct sl_peer_store *s, const char *command, const char *pat
 	} else {
 		s->path = path_of_running(command, name, &s->set_with_wg);
 	}
-	if (s->path == NULL || (change && !lock(s)) || !load(s)) {
+	if (s->path == NULL || (change && !lock(s)) || !load(s) || !find_running(s)) {
 		sl_peer_store_close(s);
 		return false;
 	}
-	s->running = is_running(s);
 	return true;
 }
 
@@ -164,49 +172,82 @@ sl_peer_store_find(
 	return found;
 }
 
-/* One more prefix, where the text of its length is one. */
-static void
+/* One more prefix. False where the text is none. */
+static bool
 add_prefix(struct sl_prefix **list, uint32_t *n, uint32_t *capacity, struct sl_slice text)
 {
 	char copy[SL_PREFIX_STRLEN];
 	struct sl_prefix prefix;
 
 	if (text.len >= sizeof(copy))
-		return;
+		return false;
 	memcpy(copy, text.text, text.len);
 	copy[text.len] = '\0';
 	if (!sl_prefix_parse(copy, &prefix))
-		return;
+		return false;
 	*list = sl_array_grow(*list, *n, capacity, sizeof(**list));
 	(*list)[(*n)++] = prefix;
+	return true;
 }
 
-struct sl_prefix *
-sl_peer_store_live_prefixes(const struct sl_peer_store *s, const char *interface, uint32_t *n, uint32_t *capacity)
+/* All prefixes of a peer's list. False where it is none, or not to its end. */
+static bool
+add_prefixes(struct sl_prefix **list, uint32_t *n, uint32_t *capacity, struct sl_slice allowed)
 {
-	struct sl_prefix *list = NULL;
+	const char *at = NULL, *end;
+	struct sl_slice item;
+
+	while (sl_slice_next(allowed, &at, &item))
+		if (!add_prefix(list, n, capacity, item))
+			return false;
+	end = at ? at : allowed.text + (allowed.text != NULL);
+	return allowed.text && end + 1 == allowed.text + allowed.len && *end == ']';
+}
+
+/* Why the answer does not tell; NULL where it does. */
+static const char *
+read_prefixes(
+	const char *answer, size_t len, const char *interface, struct sl_prefix **list, uint32_t *n, uint32_t *capacity)
+{
 	struct sl_shown_peers peers;
 	struct sl_shown_peer peer;
 	json_error_t error;
-	json_t *root;
+	json_t *root = sl_shown_begin(answer, len, &peers, &error);
+	bool ok = root && peers.at;
+
+	json_decref(root);
+	if (!ok)
+		return "no list of peers";
+	while (sl_shown_next(&peers, &peer))
+		if (sl_slice_is(peer.interface, interface) && !add_prefixes(list, n, capacity, peer.allowed_ips))
+			return "a peer's allowed IPs";
+	return peers.damaged ? "a peer" : NULL;
+}
+
+bool
+sl_peer_store_live_prefixes(
+	const struct sl_peer_store *s, const char *interface, struct sl_prefix **list, uint32_t *n, uint32_t *capacity)
+{
+	const char *why;
 	char *answer;
 	size_t len;
 
+	*list = NULL;
 	*n = *capacity = 0;
 	if (!s->running || !s->set_with_wg)
-		return NULL;
+		return true;
 	answer = sl_client_ask(s->command, s->config->name, "show peers", &len);
-	root = answer ? sl_shown_begin(answer, len, &peers, &error) : NULL;
-	while (root && sl_shown_next(&peers, &peer)) {
-		struct sl_slice item;
-		const char *at = NULL;
-
-		while (sl_slice_is(peer.interface, interface) && sl_slice_next(peer.allowed_ips, &at, &item))
-			add_prefix(&list, n, capacity, item);
-	}
-	json_decref(root);
+	if (answer == NULL)
+		return false;
+	why = read_prefixes(answer, len, interface, list, n, capacity);
 	free(answer);
-	return list;
+	if (why == NULL)
+		return true;
+	say_damaged(s->command, why);
+	sl_array_free(*list, *capacity, sizeof(**list));
+	*list = NULL;
+	*n = *capacity = 0;
+	return false;
 }
 
 /* Makes the folder of a path; 0 or a negative errno. */

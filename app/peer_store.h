@@ -20,7 +20,8 @@ struct sl_peer_store {
 
 /*
  * Finds the configuration: `path`, or that of the running gateway `name` (NULL: the only one), and loads it. change: waits
- * for other commands that change it, and keeps them waiting until close. False after an error.
+ * for other commands that change it, and keeps them waiting until close. False after an error, such as a gateway of this
+ * configuration's name that runs and does not say what it runs.
  */
 bool sl_peer_store_open(
 	struct sl_peer_store *s, const char *command, const char *path, const char *name, bool change);
@@ -34,10 +35,11 @@ const struct sl_config_peer *sl_peer_store_find(
 
 /*
  * The allowed IPs of all peers that the interface has in the gateway, n of them, where `wg` has changed any; else none,
- * for then the files say them. To be freed with sl_array_free.
+ * for then the files say them. In *list, to be freed with sl_array_free. False after an error, with none: a gateway runs
+ * and has not told, so no address can be known to be free.
  */
-struct sl_prefix *sl_peer_store_live_prefixes(
-	const struct sl_peer_store *s, const char *interface, uint32_t *n, uint32_t *capacity);
+bool sl_peer_store_live_prefixes(
+	const struct sl_peer_store *s, const char *interface, struct sl_prefix **list, uint32_t *n, uint32_t *capacity);
 
 /*
  * The file for a new peer: the interface's first include pattern with the name for its star, in a folder that is made
