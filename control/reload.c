@@ -1,7 +1,6 @@
 #include "control/reload.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,15 +11,14 @@
 
 #include "control/apply.h"
 #include "control/log.h"
+#include "control/reload_reply.h"
 #include "control/save.h"
-#include "crypto/wipe.h"
 
 #define STEPS_PER_SLICE    32
 #define PREFIXES_PER_SLICE 256 /* after as many the next slice begins, with the step at hand where that is not done */
 #define ENTRIES_PER_SLICE  256 /* of what `wg` changed */
 #define ORDERS_MAX         16
 #define FIELDS_LEN         768
-#define LINE_ROOM          512 /* bytes of an answer's last line at most */
 
 enum stage {
 	IDLE,
@@ -45,8 +43,7 @@ struct sl_reload {
 	struct sl_config *config;
 	struct sl_steps *steps;
 	struct sl_save *save;
-	char *text; /* the answer so far */
-	size_t len, room;
+	struct sl_reply reply;
 	uint32_t changes; /* among the steps */
 	/* ns, boot clock */
 	uint64_t began, loaded, longest;
@@ -95,15 +92,11 @@ discard(struct sl_reload *r)
 	sl_config_errors_free(&r->errors);
 	sl_save_free(r->save);
 	free(r->runtime.entries);
-	if (r->text) /* what nobody waits for any more may be a saved configuration, with its keys */
-		sl_wipe(r->text, r->len);
-	free(r->text);
+	sl_reply_free(&r->reply);
 	r->steps = NULL;
 	r->config = NULL;
 	r->save = NULL;
 	r->runtime.entries = NULL;
-	r->text = NULL;
-	r->len = r->room = 0;
 }
 
 void
@@ -122,34 +115,9 @@ sl_reload_destroy(struct sl_reload *r)
 
 /* --- on the thread --- */
 
-/* The difference, a line each, or as JSON. */
-static void
-describe(const struct sl_reload *r, FILE *out)
-{
-	const char *separator = "";
-
-	if (r->orders[0].json)
-		fputs("{\"changes\": [", out);
-	for (uint32_t i = 0; i < r->steps->n_steps; i++) {
-		if (!sl_step_is_told(&r->steps->steps[i]))
-			continue;
-		if (!r->orders[0].json) {
-			sl_step_print(r->steps, &r->steps->steps[i], out);
-			continue;
-		}
-		fputs(separator, out);
-		sl_step_print_json(r->steps, &r->steps->steps[i], out);
-		separator = ",\n";
-	}
-	if (r->orders[0].json)
-		fputs("]", out);
-}
-
 static void
 load(struct sl_reload *r)
 {
-	FILE *out;
-
 	r->config = sl_config_load_again(r->gw->config_path, r->gw->config, &r->errors);
 	if (r->config == NULL)
 		return;
@@ -158,16 +126,7 @@ load(struct sl_reload *r)
 	r->changes = 0;
 	for (uint32_t i = 0; i < r->steps->n_steps; i++)
 		r->changes += sl_step_is_change(&r->steps->steps[i]);
-	out = open_memstream(&r->text, &r->len);
-	if (out == NULL)
-		return;
-	describe(r, out);
-	/* room for the last line */
-	for (unsigned i = 0; i < LINE_ROOM; i++)
-		fputc('\0', out);
-	fclose(out);
-	r->room = r->len;
-	r->len -= LINE_ROOM;
+	sl_reply_changes(&r->reply, r->steps);
 }
 
 static void *
@@ -179,7 +138,7 @@ work(void *arg)
 	if (r->stage == CLEANING)
 		discard(r);
 	else if (r->orders[0].kind == SL_ORDER_SAVE)
-		sl_save_write(r->save, r->gw->config, &r->text, &r->len);
+		sl_save_write(r->save, r->gw->config, &r->reply.text, &r->reply.len);
 	else
 		load(r);
 	/* an eventfd of one writer takes a 1 at any time */
@@ -216,9 +175,10 @@ answer(struct sl_reload *r, bool failed)
 	const struct sl_order *order = &r->orders[0];
 
 	if (order->done) {
-		order->done(order->ctx, r->text, r->len, failed);
-		r->text = NULL;
-		r->len = r->room = 0;
+		size_t len;
+		char *text = sl_reply_take(&r->reply, &len);
+
+		order->done(order->ctx, text, len, failed);
 	}
 	if (!start_thread(r, CLEANING)) {
 		discard(r);
@@ -226,37 +186,12 @@ answer(struct sl_reload *r, bool failed)
 	}
 }
 
-/* Appends to the answer, which may be long: the thread has left room, so that it is not moved here. */
-static void
-append(struct sl_reload *r, const char *words)
-{
-	size_t len = strlen(words);
-
-	if (r->len + len >= r->room) {
-		char *text = realloc(r->text, r->len + len + 1);
-
-		if (text == NULL)
-			return;
-		r->text = text;
-		r->room = r->len + len + 1;
-	}
-	memcpy(r->text + r->len, words, len + 1);
-	r->len += len;
-}
-
-/* Appends one line to the answer, and to the log; in JSON it is the last field. */
+/* Ends the answer with this line, which the log has as well. */
 static void
 conclude(struct sl_reload *r, bool failed, const char *line)
 {
-	bool json = r->orders[0].json;
-
 	sl_log(failed ? SL_LOG_ERROR : SL_LOG_NOTICE, "reload: %s", line);
-	if (json && r->text == NULL)
-		append(r, "{\"changes\": []");
-	if (json)
-		append(r, failed ? ", \"error\": \"" : ", \"result\": \"");
-	append(r, line);
-	append(r, json ? "\"}\n" : "\n");
+	sl_reply_end(&r->reply, failed, line);
 	answer(r, failed);
 }
 
@@ -307,6 +242,7 @@ begin(struct sl_reload *r)
 {
 	r->began = sl_clock_boot_ns();
 	r->longest = 0;
+	r->reply = (struct sl_reply){.json = r->orders[0].json};
 	sl_config_errors_init(&r->errors);
 	sl_runtime_snapshot_begin(&r->runtime, r->gw->runtime);
 	r->stage = NOTING;
@@ -333,43 +269,16 @@ sl_reload_fd(const struct sl_reload *r)
 	return r->fd;
 }
 
-/* {"changes": [], "messages": ["file:line:column: …"], with the object left open. */
-static void
-write_messages(const struct sl_config_errors *errors, FILE *out)
-{
-	const char *separator = "";
-
-	fputs("{\"changes\": [], \"messages\": [", out);
-	for (uint32_t i = 0; i < errors->n_messages; i++) {
-		json_t *text = json_string(errors->messages[i].text);
-
-		fputs(separator, out);
-		json_dumpf(text, out, JSON_ENCODE_ANY);
-		json_decref(text);
-		separator = ", ";
-	}
-	fputs("]", out);
-}
-
 /* The messages of a load: to the log, and in front of the answer. */
 static void
 take_messages(struct sl_reload *r)
 {
 	const struct sl_config_errors *errors = &r->errors;
-	FILE *out;
 
 	for (uint32_t i = 0; i < errors->n_messages; i++)
 		sl_log(errors->messages[i].warning ? SL_LOG_WARNING : SL_LOG_ERROR, "%s", errors->messages[i].text);
-	if (r->config)
-		return;
-	out = open_memstream(&r->text, &r->len);
-	if (out == NULL)
-		return;
-	if (r->orders[0].json)
-		write_messages(errors, out);
-	else
-		sl_config_errors_print(errors, out);
-	fclose(out);
+	if (r->config == NULL)
+		sl_reply_messages(&r->reply, errors);
 }
 
 /* What only a restart changes; a level of SIMD is one that the workers' keys and tables are made for. */
@@ -428,7 +337,7 @@ sl_reload_event(struct sl_reload *r)
 	if (r->stage == CLEANING)
 		finish(r);
 	else if (r->orders[0].kind == SL_ORDER_SAVE)
-		answer(r, r->text == NULL);
+		answer(r, r->reply.text == NULL);
 	else
 		loaded(r);
 }
