@@ -1,5 +1,6 @@
 /* Steps as fields for programs: JSON, and the audit trail's NAME=VALUE. */
 #include "control/diff_build.h"
+#include "control/json_write.h"
 #include "crypto/base64.h"
 #include "crypto/wipe.h"
 
@@ -10,29 +11,40 @@ struct writer {
 	bool any;
 };
 
-/* Values are names, prefixes and paths of the configuration; JSON wants control characters, quotes and \ written otherwise. */
+/* Values are names, prefixes and paths of the configuration. */
 static void write_text(struct writer *w, const char *text)
 {
-	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-		if (w->json && (*c < ' ' || *c == '"' || *c == '\\'))
-			fprintf(w->out, "\\u%04x", *c);
-		else if (!w->json && *c <= ' ')
-			fputc('_', w->out);
-		else
-			fputc(*c, w->out);
+	char one[SL_JSON_CHAR_MAX];
+
+	if (w->json) {
+		for (size_t n; (n = sl_json_char(&text, one)) > 0;)
+			fwrite(one, 1, n, w->out);
+		return;
 	}
+	for (const unsigned char *c = (const unsigned char *)text; *c; c++)
+		fputc(*c <= ' ' ? '_' : *c, w->out);
 }
 
-static void write_field(struct writer *w, const char *name, const char *value)
+static void begin_field(struct writer *w, const char *name)
 {
 	if (w->json)
 		fprintf(w->out, "%s\"%s\": \"", w->any ? ", " : "", name);
 	else
 		fprintf(w->out, "%s%s=", w->any ? " " : "", name);
-	write_text(w, value);
+	w->any = true;
+}
+
+static void end_field(struct writer *w)
+{
 	if (w->json)
 		fputc('"', w->out);
-	w->any = true;
+}
+
+static void write_field(struct writer *w, const char *name, const char *value)
+{
+	begin_field(w, name);
+	write_text(w, value);
+	end_field(w);
 }
 
 static void write_keys(struct writer *w, const struct sl_step *s)
@@ -72,7 +84,6 @@ static void write_route(struct writer *w, const struct sl_steps *steps, const st
 static void write_place(struct writer *w, const struct sl_steps *steps, const struct sl_step *s)
 {
 	struct sl_place place = {0};
-	char text[512];
 
 	if (s->new_peer)
 		place = s->new_peer->place;
@@ -86,8 +97,10 @@ static void write_place(struct writer *w, const struct sl_steps *steps, const st
 		place = s->new_port->place;
 	if (place.line == 0)
 		return;
-	snprintf(text, sizeof(text), "%.480s:%u:%u", steps->new_config->files[place.file], place.line, place.column);
-	write_field(w, "from", text);
+	begin_field(w, "from");
+	write_text(w, steps->new_config->files[place.file]);
+	fprintf(w->out, ":%u:%u", place.line, place.column);
+	end_field(w);
 }
 
 static void write_step(struct writer *w, const struct sl_steps *steps, const struct sl_step *s)

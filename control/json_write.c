@@ -3,7 +3,6 @@
 #include <string.h>
 
 #define DIGITS_MAX 20 /* of 2^64 */
-#define ESCAPE_LEN 6  /* \u001f */
 
 static void
 put(struct sl_json_writer *w, const char *text, size_t len)
@@ -25,18 +24,63 @@ put_key(struct sl_json_writer *w, const char *key)
 	w->any = true;
 }
 
-static void
-put_escaped(struct sl_json_writer *w, unsigned char c)
+static bool
+is_plain(unsigned char c)
 {
-	static const char hex[] = "0123456789abcdef";
-	char escape[ESCAPE_LEN] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+	return c >= ' ' && c < 0x80 && c != '"' && c != '\\';
+}
 
-	if (c == '"' || c == '\\') {
-		escape[1] = (char)c;
-		put(w, escape, 2);
-	} else {
-		put(w, escape, sizeof(escape));
+/* Bytes of the character that begins there, by RFC 3629 section 4; 0: it is none beyond ASCII. */
+static size_t
+utf8_len(const unsigned char *c)
+{
+	unsigned char least = 0x80, most = 0xbf; /* of the second byte */
+	size_t n = c[0] >= 0xf0 ? 4 : c[0] >= 0xe0 ? 3 : 2;
+
+	if (c[0] < 0xc2 || c[0] > 0xf4)
+		return 0;
+	if (c[0] == 0xe0)
+		least = 0xa0;
+	else if (c[0] == 0xed)
+		most = 0x9f;
+	else if (c[0] == 0xf0)
+		least = 0x90;
+	else if (c[0] == 0xf4)
+		most = 0x8f;
+	if (c[1] < least || c[1] > most)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if (c[i] < 0x80 || c[i] > 0xbf)
+			return 0;
+	return n;
+}
+
+size_t
+sl_json_char(const char **text, char out[SL_JSON_CHAR_MAX])
+{
+	static const char hex[] = "0123456789abcdef", replacement[] = "\xef\xbf\xbd";
+	const unsigned char *c = (const unsigned char *)*text;
+	size_t n;
+
+	if (*c == '\0')
+		return 0;
+	if (*c < 0x80) {
+		++*text;
+		out[0] = is_plain(*c) ? (char)*c : '\\';
+		if (is_plain(*c))
+			return 1;
+		out[1] = (char)*c;
+		if (*c >= ' ')
+			return 2;
+		memcpy(out + 1, "u00", 3);
+		out[4] = hex[*c >> 4];
+		out[5] = hex[*c & 15];
+		return SL_JSON_CHAR_MAX;
 	}
+	n = utf8_len(c);
+	*text += n ? n : 1;
+	memcpy(out, n ? (const char *)c : replacement, n ? n : sizeof(replacement) - 1);
+	return n ? n : sizeof(replacement) - 1;
 }
 
 void
@@ -52,14 +96,14 @@ sl_json_text(struct sl_json_writer *w, const char *key, const char *value)
 	put_key(w, key);
 	put(w, "\"", 1);
 	while (*value) {
+		char one[SL_JSON_CHAR_MAX];
 		size_t plain = 0;
 
-		while ((unsigned char)value[plain] >= ' ' && value[plain] != '"' && value[plain] != '\\')
+		while (is_plain((unsigned char)value[plain]))
 			plain++;
 		put(w, value, plain);
 		value += plain;
-		if (*value)
-			put_escaped(w, (unsigned char)*value++);
+		put(w, one, sl_json_char(&value, one));
 	}
 	put(w, "\"", 1);
 }

@@ -312,10 +312,12 @@ loaded(struct sl_reload *r)
 	r->loaded = sl_clock_boot_ns();
 	take_messages(r);
 	if (r->config == NULL) {
-		char line[256];
+		char *line = NULL;
 
-		snprintf(line, sizeof(line), "%.160s refused; the running configuration is untouched", r->gw->config_path);
-		conclude(r, true, line);
+		if (asprintf(&line, "%s refused; the running configuration is untouched", r->gw->config_path) < 0)
+			line = NULL;
+		conclude(r, true, line ? line : "refused; the running configuration is untouched");
+		free(line);
 	} else if (any_refused(r)) {
 		conclude(r, true, "changes that are not live; nothing was changed");
 	} else if (r->orders[0].dry_run) {

@@ -1,10 +1,10 @@
 #include "control/reload_reply.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/json_write.h"
 #include "crypto/wipe.h"
 
 #define LINE_ROOM 512 /* bytes that the last line takes as a rule */
@@ -43,17 +43,20 @@ sl_reply_changes(struct sl_reply *reply, const struct sl_steps *steps)
 static void
 write_messages(const struct sl_config_errors *errors, FILE *out)
 {
-	const char *separator = "";
+	const char *separator = "\"";
 
 	fputs("{\"changes\": [], \"messages\": [", out);
 	for (uint32_t i = 0; i < errors->n_messages; i++) {
-		json_t *text = json_string(errors->messages[i].text);
+		const char *text = errors->messages[i].text;
+		char one[SL_JSON_CHAR_MAX];
 
 		fputs(separator, out);
-		json_dumpf(text, out, JSON_ENCODE_ANY);
-		json_decref(text);
-		separator = ", ";
+		for (size_t n; (n = sl_json_char(&text, one)) > 0;)
+			fwrite(one, 1, n, out);
+		separator = "\", \"";
 	}
+	if (errors->n_messages)
+		fputs("\"", out);
 	fputs("]", out);
 }
 
@@ -74,31 +77,44 @@ sl_reply_messages(struct sl_reply *reply, const struct sl_config_errors *errors)
 
 /* What is there may be long: the thread has left room, so that it is not moved here. */
 static void
-append(struct sl_reply *reply, const char *words)
+append(struct sl_reply *reply, const char *words, size_t len)
 {
-	size_t len = strlen(words);
-
 	if (reply->len + len >= reply->room) {
-		char *text = realloc(reply->text, reply->len + len + 1);
+		size_t room = reply->len + len + LINE_ROOM;
+		char *text = realloc(reply->text, room);
 
 		if (text == NULL)
 			return;
 		reply->text = text;
-		reply->room = reply->len + len + 1;
+		reply->room = room;
 	}
-	memcpy(reply->text + reply->len, words, len + 1);
+	memcpy(reply->text + reply->len, words, len);
 	reply->len += len;
+	reply->text[reply->len] = '\0';
+}
+
+static void
+append_text(struct sl_reply *reply, const char *words)
+{
+	append(reply, words, strlen(words));
 }
 
 void
 sl_reply_end(struct sl_reply *reply, bool failed, const char *line)
 {
-	if (reply->json && reply->text == NULL)
-		append(reply, "{\"changes\": []");
-	if (reply->json)
-		append(reply, failed ? ", \"error\": \"" : ", \"result\": \"");
-	append(reply, line);
-	append(reply, reply->json ? "\"}\n" : "\n");
+	char one[SL_JSON_CHAR_MAX];
+
+	if (!reply->json) {
+		append_text(reply, line);
+		append_text(reply, "\n");
+		return;
+	}
+	if (reply->text == NULL)
+		append_text(reply, "{\"changes\": []");
+	append_text(reply, failed ? ", \"error\": \"" : ", \"result\": \"");
+	for (size_t n; (n = sl_json_char(&line, one)) > 0;)
+		append(reply, one, n);
+	append_text(reply, "\"}\n");
 }
 
 char *

@@ -13,7 +13,7 @@
 
 struct sl_reply {
 	bool json;
-	char *text; /* so far; NULL: nothing */
+	char *text; /* so far, NUL-terminated; NULL: nothing */
 	size_t len;
 	size_t room; /* its own */
 };

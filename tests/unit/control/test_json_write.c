@@ -41,6 +41,53 @@ Test(json_write, is_read_back)
 	json_decref(o);
 }
 
+/* Bytes that are no UTF-8, by what they become: each a U+FFFD, "?" here. */
+Test(json_write, only_utf8_is_written)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{"\x7f", "\x7f"},
+		{"\x80", "?"},
+		{"a\xff" "b", "a?b"},
+		{"\xc3\xa9\xc3", "\xc3\xa9?"},                      /* cut after its first byte */
+		{"\xe2\x82", "??"},
+		{"\xe2\x82\"", "??\""},
+		{"\xe2\x82\xac", "\xe2\x82\xac"},
+		{"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
+		{"\xf0\x9f\x98", "???"},
+		{"\xf4\x8f\xbf\xbf", "\xf4\x8f\xbf\xbf"},
+		{"\xf4\x90\x80\x80", "????"},                       /* beyond U+10FFFF */
+		{"\xed\x9f\xbf", "\xed\x9f\xbf"},
+		{"\xed\xa0\x80", "???"},                            /* a surrogate */
+		{"\xc0\xaf", "??"}, {"\xc1\xbf", "??"},             /* longer than need be */
+		{"\xe0\x9f\xbf", "???"}, {"\xf0\x8f\xbf\xbf", "????"},
+		{"\xe0\xa0\x80", "\xe0\xa0\x80"}, {"\xf0\x90\x80\x80", "\xf0\x90\x80\x80"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char buf[128], want[64];
+		struct sl_json_writer w;
+		size_t n = 0;
+		json_t *o;
+
+		for (const char *c = cases[i].want; *c; c++) {
+			bool none = *c == '?';
+
+			memcpy(want + n, none ? "\xef\xbf\xbd" : c, none ? 3 : 1);
+			n += none ? 3 : 1;
+		}
+		want[n] = '\0';
+		sl_json_begin(&w, buf, sizeof(buf));
+		sl_json_text(&w, "text", cases[i].text);
+		*w.at++ = '}';
+		o = json_loadb(buf, (size_t)(w.at - buf), 0, NULL);
+		cr_assert_not_null(o, "case %zu", i);
+		cr_expect_str_eq(json_string_value(json_object_get(o, "text")), want, "case %zu", i);
+		json_decref(o);
+	}
+}
+
 Test(json_write, writes_no_further_than_there_is_room)
 {
 	static const char whole[] = "{\"key\":\"a\\u0001\",\"n\":18446744073709551615";
