@@ -86,6 +86,10 @@ add_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
 		return sl_apply_fail(error, rc, "interface", config->name);
 	}
 	rc = sl_api_add_interface(gw->api, gi);
+	if (rc != 0) {
+		sl_api_remove_interface(gw->api, gi);
+		sl_gateway_if_remove(gi);
+	}
 	if (rc == -EADDRINUSE) {
 		snprintf(error, SL_GATEWAY_ERROR_LEN,
 			"interface %s: /var/run/wireguard/%s.sock is served by another process; stop it, or name the interface otherwise",
@@ -168,9 +172,11 @@ change_route(struct sl_gateway *gw, const struct sl_steps *steps, const struct s
 	char text[SL_PREFIX_STRLEN];
 	int rc;
 
-	if (s->kind == SL_STEP_ROUTE_REMOVE)
+	if (s->kind == SL_STEP_ROUTE_REMOVE) {
 		rc = sl_rib_clear(gw->rib, SL_RIB_STATIC, &r->to);
-	else if (gi == NULL)
+		if (rc == -ENOENT && r->unmade)
+			rc = 0;
+	} else if (gi == NULL)
 		rc = -ENODEV; /* a step before this one could not make it */
 	else
 		rc = sl_rib_set(gw->rib, SL_RIB_STATIC, &r->to, gi->id, r->via.family ? &r->via : NULL);
@@ -194,7 +200,7 @@ lacks_interface(struct sl_gateway *gw, const struct sl_step *s, char *error)
 	if (interface == NULL || s->kind == SL_STEP_INTERFACE_ADD || sl_apply_if(gw, interface))
 		return false;
 	snprintf(error, SL_GATEWAY_ERROR_LEN,
-		"interface %s could not be made; take it out of the file, reload, and put it in again", interface->name);
+		"interface %s could not be made, so nothing of it; `sluice reload` tries again", interface->name);
 	return true;
 }
 

@@ -74,10 +74,16 @@ enum sl_device {
 	SL_DEVICE_VDEV,      /* arg is the whole vdev string, "net_…" */
 };
 
+/*
+ * Members `unmade` are of the running description alone, false or 0 as loaded: a reload could not make this, so the next difference has it
+ * once more (sl_diff_unmade).
+ */
+
 /* An address with its prefix length; host bits are kept. */
 struct sl_config_address {
 	struct sl_prefix prefix;
 	struct sl_place place;
+	bool unmade;
 };
 
 struct sl_config_port {
@@ -94,6 +100,7 @@ struct sl_config_port {
 	struct sl_place gateway_place;
 	uint32_t mtu; /* bytes of an IP packet */
 	bool forward_clear;
+	uint32_t unmade; /* of enum sl_change */
 };
 
 /* None, an address, or a name that has to be looked up. */
@@ -110,6 +117,7 @@ struct sl_config_peer {
 	uint16_t persistent_keepalive; /* seconds, 0: off */
 	bool has_preshared_key;
 	bool disabled; /* checked and kept, but not in the running gateway */
+	bool unmade;   /* it is not there, or not all of it is as it should be */
 	uint8_t public_key[SL_KEY_LEN];
 	uint8_t preshared_key[SL_KEY_LEN]; /* zeros without */
 	const char *preshared_key_source;  /* the line that names where it is, such as "preshared-key-file: /x"; NULL: text */
@@ -140,6 +148,9 @@ struct sl_config_interface {
 	uint32_t n_addresses;
 	const struct sl_config_peer *peers; /* in file order, then included files; never one with our own key */
 	uint32_t n_peers;
+	bool unmade;             /* nothing of it is there */
+	bool unmade_listen_port;
+	uint32_t unmade_changes; /* of enum sl_change */
 	uint32_t endpoint_refresh; /* of peers that do not say; seconds */
 	/* For the commands that make peers: */
 	const struct sl_prefix *pool; /* where their addresses come from; none: the networks of `addresses` */
@@ -159,6 +170,7 @@ struct sl_config_route {
 	int32_t port;        /* index in ports, also where the file leaves it to `via`; -1: none */
 	int32_t interface;   /* index in interfaces; -1: none */
 	struct sl_place place;
+	bool unmade;
 };
 
 /* By what a later load tells that an included file is as it was, and where its peers are in their interface. */

@@ -110,6 +110,7 @@ static void take_peer(struct sl_loader *ld, const struct sl_config_peer *old, ui
 	ld->peers = sl_array_grow(ld->peers, ld->n_peers, &ld->peers_room, sizeof(*ld->peers));
 	peer = &ld->peers[ld->n_peers];
 	*peer = *old;
+	peer->unmade = false;
 	peer->place.file = file;
 	peer->name = copy_text(ld, old->name);
 	peer->allowed_ips = sl_arena_prefixes(&ld->arena, old->allowed_ips, old->n_allowed_ips);

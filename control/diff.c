@@ -28,7 +28,7 @@ const struct sl_config_port *sl_diff_find_port(const struct sl_config *config, c
 const struct sl_config_interface *sl_diff_find_interface(const struct sl_config *config, const char *name)
 {
 	for (uint32_t i = 0; i < config->n_interfaces; i++)
-		if (strcmp(config->interfaces[i].name, name) == 0)
+		if (strcmp(config->interfaces[i].name, name) == 0 && !config->interfaces[i].unmade)
 			return &config->interfaces[i];
 	return NULL;
 }
@@ -95,7 +95,8 @@ static void change_dataplane(struct sl_differ *d)
 static bool has_address(const struct sl_config_address *list, uint32_t n, const struct sl_prefix *prefix)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (sl_ip_equal(&list[i].prefix.addr, &prefix->addr) && list[i].prefix.len == prefix->len)
+		if (sl_ip_equal(&list[i].prefix.addr, &prefix->addr) && list[i].prefix.len == prefix->len &&
+		        !list[i].unmade)
 			return true;
 	return false;
 }
@@ -205,6 +206,8 @@ static uint32_t changed_gateways(const struct sl_differ *d)
 		const struct sl_config_port *b = &d->new_config->ports[i],
 		                            *a = sl_diff_find_port(d->old_config, b->name);
 
+		if (a)
+			changed |= a->unmade & (SL_CHANGE_GATEWAY4 | SL_CHANGE_GATEWAY6);
 		if (!sl_ip_equal(gateway(a, SL_CHANGE_GATEWAY4), gateway(b, SL_CHANGE_GATEWAY4)))
 			changed |= SL_CHANGE_GATEWAY4;
 		if (!sl_ip_equal(gateway(a, SL_CHANGE_GATEWAY6), gateway(b, SL_CHANGE_GATEWAY6)))
@@ -220,10 +223,12 @@ static void change_port(struct sl_differ *d, const struct sl_config_port *b, uin
 	struct sl_step *s;
 
 	for (uint32_t which = SL_CHANGE_GATEWAY4; which <= SL_CHANGE_GATEWAY6; which <<= 1) {
-		had |= gateway(a, which)->family ? which : 0;
+		had |= gateway(a, which)->family ? which : a ? a->unmade & which : 0;
 		has |= gateway(b, which)->family ? which : 0;
 	}
 	changed = gateways & (keeps_one ? has : had & ~has);
+	if (keeps_one && a)
+		changed |= a->unmade & (SL_CHANGE_MTU | SL_CHANGE_FORWARD_CLEAR);
 	if (keeps_one && a && a->mtu != b->mtu)
 		changed |= SL_CHANGE_MTU;
 	if (keeps_one && a && a->forward_clear != b->forward_clear)
@@ -296,7 +301,7 @@ static void add_routes(struct sl_differ *d)
 	for (uint32_t i = 0; i < config->n_routes; i++) {
 		uint32_t old = sl_config_map_find(&predecessors, &config->routes[i].to);
 
-		if (old != SL_CONFIG_MAP_NONE && sl_ip_equal(&d->old_config->routes[old].via, &config->routes[i].via) &&
+		if (old != SL_CONFIG_MAP_NONE && !d->old_config->routes[old].unmade && sl_ip_equal(&d->old_config->routes[old].via, &config->routes[i].via) &&
 		        strcmp(route_place(d->old_config, &d->old_config->routes[old]),
 		                route_place(config, &config->routes[i])) == 0)
 			continue;
@@ -313,10 +318,12 @@ static void make_room(struct sl_differ *d)
 	remove_routes(d, true);
 	remove_addresses(d, true);
 	for (uint32_t i = 0; i < d->n_pairs; i++)
-		if (d->pairs[i].old_if->listen_port != d->pairs[i].new_if->listen_port)
+		if (d->pairs[i].old_if->listen_port != d->pairs[i].new_if->listen_port &&
+		        !d->pairs[i].old_if->unmade_listen_port)
 			sl_diff_step(d, SL_STEP_LISTEN_REMOVE)->old_interface = d->pairs[i].old_if;
 	for (uint32_t i = 0; i < d->old_config->n_interfaces; i++)
-		if (!sl_diff_find_interface(d->new_config, d->old_config->interfaces[i].name))
+		if (!sl_diff_find_interface(d->new_config, d->old_config->interfaces[i].name) &&
+		        !d->old_config->interfaces[i].unmade)
 			sl_diff_step(d, SL_STEP_INTERFACE_REMOVE)->old_interface = &d->old_config->interfaces[i];
 }
 
@@ -336,7 +343,7 @@ static void put_places(struct sl_differ *d)
 	for (uint32_t i = 0; i < config->n_interfaces; i++) {
 		const struct sl_config_interface *a = sl_diff_find_interface(d->old_config, config->interfaces[i].name);
 
-		if (!a || a->listen_port != config->interfaces[i].listen_port)
+		if (!a || a->unmade_listen_port || a->listen_port != config->interfaces[i].listen_port)
 			sl_diff_step(d, SL_STEP_LISTEN_ADD)->new_interface = &config->interfaces[i];
 	}
 }

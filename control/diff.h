@@ -100,6 +100,12 @@ struct sl_steps *sl_config_diff(const struct sl_config *old_config, const struct
 void sl_steps_free(struct sl_steps *steps);
 
 /*
+ * The step could not be applied: marks it in the new description, which is the caller's and becomes the running one, so that the next
+ * difference from it has what is missing once more. What could not be taken away is not marked.
+ */
+void sl_diff_unmade(const struct sl_step *step);
+
+/*
  * Brings in what was changed at run time: n entries, which are sorted and must outlive the steps. keep: it stays, and steps that would
  * change it are taken out; else steps follow that undo it.
  */

@@ -187,7 +187,7 @@ void sl_diff_add_peers(struct sl_differ *d, const struct sl_diff_pair *p)
 		const struct sl_config_peer *peer = &p->new_if->peers[i];
 		uint32_t old = sl_config_map_find(&p->old_keys, peer->public_key);
 
-		if (old == SL_CONFIG_MAP_NONE)
+		if (old == SL_CONFIG_MAP_NONE || p->old_if->peers[old].unmade)
 			sl_diff_add_peer(d, p->new_if, peer);
 		else if (counts(peer))
 			change_peer(d, p, &p->old_if->peers[old], peer);
@@ -241,7 +241,7 @@ static void change_interface(struct sl_differ *d, const struct sl_diff_pair *p, 
 
 void sl_diff_change_interface(struct sl_differ *d, const struct sl_diff_pair *p)
 {
-	uint32_t changed = 0;
+	uint32_t changed = p->old_if->unmade_changes & ~(uint32_t)SL_CHANGE_ROUTES;
 
 	if (p->old_if->has_private_key != p->new_if->has_private_key ||
 	        !sl_equal(p->old_if->private_key, p->new_if->private_key, SL_KEY_LEN))
@@ -259,7 +259,8 @@ void sl_diff_change_routes(struct sl_differ *d, bool on)
 	for (uint32_t i = 0; i < d->n_pairs; i++) {
 		const struct sl_diff_pair *p = &d->pairs[i];
 
-		if (p->old_if->routes != p->new_if->routes && p->new_if->routes == on)
+		if ((p->old_if->routes != p->new_if->routes || p->old_if->unmade_changes & SL_CHANGE_ROUTES) &&
+		        p->new_if->routes == on)
 			change_interface(d, p, SL_CHANGE_ROUTES);
 	}
 }

@@ -86,7 +86,7 @@ static bool leaves(const struct entry_map *m, struct sl_step *s)
 
 	switch (s->kind) {
 	case SL_STEP_PEER_ADD:
-		return !(bits & SL_RUNTIME_ADDED);
+		return !(bits & (SL_RUNTIME_ADDED | SL_RUNTIME_REMOVED));
 	case SL_STEP_PEER_CHANGE:
 		s->changed &= ~changes_of(bits);
 		return s->changed != 0 && !(bits & SL_RUNTIME_REMOVED);

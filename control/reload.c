@@ -356,6 +356,7 @@ apply(struct sl_reload *r)
 		return;
 	if (rc != 0) {
 		sl_log_error("reload: %s", text);
+		sl_diff_unmade(s);
 		r->failed++;
 	} else if (sl_step_is_change(s)) {
 		char fields[FIELDS_LEN];
@@ -378,7 +379,8 @@ applied(struct sl_reload *r)
 	r->gw->config = r->config;
 	r->config = old; /* freed with the steps that point into it */
 	if (r->failed)
-		snprintf(line, sizeof(line), "%u of %u changes could not be made; the log says why", r->failed, r->changes);
+		snprintf(line, sizeof(line), "%u of %u changes could not be made; the log says why, and the next reload tries them again",
+			r->failed, r->changes);
 	else
 		snprintf(line, sizeof(line), "%u change%s made; read in %.1f ms, applied in %.1f ms, longest step %.2f ms",
 			r->changes, r->changes == 1 ? "" : "s", (double)(r->loaded - r->began) / SL_NSEC_PER_MSEC,

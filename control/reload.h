@@ -3,7 +3,8 @@
  * that would change (--dry-run), and writing the running state as YAML (`sluice save`). One order at a time, the others
  * wait. Reading, checking, comparing, writing and freeing happen on a thread of its own, for they may take longer than
  * a step of the control loop; applying goes on in slices on the loop. A file with errors, or a change that is not live,
- * leaves everything as it is.
+ * leaves everything as it is. Where the machine lacks what a change takes, the others are made, and the next reload has that one
+ * again, whatever the files say by then.
  *
  * Control thread alone, but for the thread that lies inside.
  */
@@ -27,8 +28,8 @@ struct sl_order {
 	bool keep_runtime; /* reload: what `wg` changed stays */
 	struct sl_actor actor;
 	/*
-	 * Gets the answer, text of len bytes that is to be freed; failed: the order was refused, and nothing has changed.
-	 * NULL: the log alone tells.
+	 * Gets the answer, text of len bytes that is to be freed; failed: the order was refused, and nothing has changed, or
+	 * some of the changes could not be made, as its last line says. NULL: the log alone tells.
 	 */
 	void (*done)(void *ctx, char *text, size_t len, bool failed);
 	void *ctx;

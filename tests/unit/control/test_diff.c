@@ -259,3 +259,88 @@ Test(diff, names)
 	}
 	cr_expect_str_eq(sl_step_name((enum sl_step_kind)(SL_STEP_KEPT + 1)), "unknown");
 }
+
+/* Whether it is about the same; a peer of which anything is missing is made as a whole. */
+static bool is_again(const struct sl_step *step, const struct sl_step *again)
+{
+	switch (step->kind) {
+	case SL_STEP_PEER_ADD:
+	case SL_STEP_PEER_CHANGE:
+	case SL_STEP_ALLOWED_IP_ADD:
+		return again->kind == SL_STEP_PEER_ADD && strcmp(again->new_peer->name, step->new_peer->name) == 0 &&
+		       strcmp(again->new_interface->name, step->new_interface->name) == 0;
+	case SL_STEP_ROUTE_ADD:
+		return again->kind == step->kind && sl_prefix_equal(&again->route->to, &step->route->to);
+	case SL_STEP_ADDRESS_ADD:
+		return again->kind == step->kind && sl_ip_equal(&again->address->prefix.addr, &step->address->prefix.addr);
+	case SL_STEP_PORT_CHANGE:
+		return again->kind == step->kind && again->changed == step->changed &&
+		       strcmp(again->new_port->name, step->new_port->name) == 0;
+	default:
+		return again->kind == step->kind && again->changed == step->changed && step->new_interface &&
+		       strcmp(again->new_interface->name, step->new_interface->name) == 0;
+	}
+}
+
+/* Step number n of the case cannot be made: the next difference to the same file has it, and as a rule nothing else. */
+static void expect_again(const struct diff_case *c, uint32_t n)
+{
+	struct sl_config *from = c->old_text ? load(c->old_text) : NULL, *to = load(c->new_text), *same = load(c->new_text);
+	struct sl_steps *steps = sl_config_diff(from, to), *next;
+	const struct sl_step *step = &steps->steps[n];
+	bool gives = step->new_port || step->new_interface || step->kind == SL_STEP_ROUTE_ADD;
+	uint32_t found = 0;
+
+	sl_diff_unmade(step);
+	next = sl_config_diff(to, same);
+	for (uint32_t i = 0; i < next->n_steps; i++)
+		found += is_again(step, &next->steps[i]);
+	if (step->kind == SL_STEP_PORT_ADD)
+		gives = false; /* at the first start, which ends then */
+	cr_expect_eq(found, gives, "%s: step %u, %s", c->name, n, sl_step_name(step->kind));
+	if (step->kind != SL_STEP_INTERFACE_ADD && step->kind != SL_STEP_PORT_CHANGE)
+		cr_expect_eq(next->n_steps, found, "%s: step %u, %s", c->name, n, sl_step_name(step->kind));
+	sl_steps_free(next);
+	sl_steps_free(steps);
+	sl_config_free(from);
+	sl_config_free(to);
+	sl_config_free(same);
+}
+
+Test(diff, what_could_not_be_made_comes_again)
+{
+	uint32_t seen = 0;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sl_config *old_config = cases[i].old_text ? load(cases[i].old_text) : NULL;
+		struct sl_config *new_config = load(cases[i].new_text);
+		struct sl_steps *steps = sl_config_diff(old_config, new_config);
+
+		for (uint32_t n = 0; n < steps->n_steps; n++) {
+			seen |= 1u << steps->steps[n].kind;
+			expect_again(&cases[i], n);
+		}
+		sl_steps_free(steps);
+		sl_config_free(old_config);
+		sl_config_free(new_config);
+	}
+	for (int kind = SL_STEP_PORT_CHANGE; kind <= SL_STEP_ROUTE_ADD; kind++)
+		cr_expect(seen & 1u << kind, "no case has %s", sl_step_name((enum sl_step_kind)kind));
+}
+
+/* Nobody is told that what is not there goes. */
+Test(diff, an_interface_that_was_not_made_goes_without_a_step)
+{
+	struct sl_config *from = load(WG0("")), *to = load(TWO("", "")), *without = load(WG0(""));
+	struct sl_steps *steps = sl_config_diff(from, to), *next;
+
+	cr_assert_eq(steps->steps[0].kind, SL_STEP_INTERFACE_ADD);
+	sl_diff_unmade(&steps->steps[0]);
+	next = sl_config_diff(to, without);
+	cr_expect_eq(next->n_steps, 0);
+	sl_steps_free(next);
+	sl_steps_free(steps);
+	sl_config_free(from);
+	sl_config_free(to);
+	sl_config_free(without);
+}
