@@ -6,6 +6,7 @@
 
 #include "control/config_memory.h"
 #include "control/config_write.h"
+#include "control/secret_stream.h"
 #include "crypto/base64.h"
 #include "crypto/wipe.h"
 
@@ -226,7 +227,7 @@ static void write_peers(void *ctx, const struct sl_config_interface *ifp, FILE *
 void sl_save_write(struct sl_save *save, const struct sl_config *config, char **text, size_t *len)
 {
 	struct sl_config_writer writer = {.settle = settle, .peers = write_peers, .ctx = save};
-	FILE *out = save->failed ? NULL : open_memstream(text, len);
+	FILE *out = save->failed ? NULL : sl_secret_stream(text, len);
 
 	if (out == NULL) {
 		*text = NULL;
