@@ -62,6 +62,7 @@ static void add_peer(struct sl_wg_quick_reader *r)
 	struct sl_wg_quick *w = r->w;
 	unsigned n = w->n_peers;
 
+	sl_wg_quick_take_name(r);
 	/* there is room for a power of two */
 	if ((n & (n - 1)) == 0) {
 		struct sl_wg_quick_peer *grown = malloc((n ? 2 * n : 1) * sizeof(*grown));
@@ -118,21 +119,13 @@ static void take_line(struct sl_wg_quick_reader *r, char *line)
 		sl_wg_quick_take(r, line, trim(equals + 1));
 }
 
-static bool name_taken(const struct sl_wg_quick *w, const struct sl_wg_quick_peer *self, const char *name)
-{
-	for (unsigned i = 0; i < w->n_peers; i++)
-		if (&w->peers[i] != self && strcmp(w->peers[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 /* A comment that belongs to the peer the reader is at. One that says it is a name wins over another. */
 static void name_peer(struct sl_wg_quick_reader *r, const char *comment, bool *settled)
 {
 	char name[SL_CONFIG_PEER_NAME_MAX + 1];
 	bool is_explicit;
 
-	if (!sl_wg_quick_comment(comment, name, &is_explicit) || name_taken(r->w, r->peer, name))
+	if (!sl_wg_quick_comment(comment, name, &is_explicit) || sl_wg_quick_is_taken(r, name))
 		return;
 	if (r->peer->name[0] && (*settled || !is_explicit))
 		return;
@@ -170,91 +163,6 @@ static void read_lines(struct sl_wg_quick_reader *r, char *text)
 	}
 }
 
-/* A prefix belongs to the last peer that names it, as for wg. */
-static void settle_prefixes(struct sl_wg_quick_reader *r)
-{
-	struct sl_wg_quick *w = r->w;
-	char text[SL_PREFIX_STRLEN];
-
-	for (unsigned i = 0; i < w->n_peers; i++) {
-		struct sl_config_peer *peer = &w->peers[i].config;
-		uint32_t kept = 0;
-
-		for (uint32_t j = 0; j < peer->n_allowed_ips; j++) {
-			const struct sl_prefix *prefix = &w->peers[i].allowed[j];
-			bool later = false;
-
-			for (uint32_t k = j + 1; k < peer->n_allowed_ips && !later; k++)
-				later = sl_prefix_equal(prefix, &w->peers[i].allowed[k]);
-			for (unsigned o = i + 1; o < w->n_peers && !later; o++)
-				for (uint32_t k = 0; k < w->peers[o].config.n_allowed_ips && !later; k++) {
-					later = sl_prefix_equal(prefix, &w->peers[o].allowed[k]);
-					if (later)
-						sl_wg_quick_error(r, true, w->peers[i].line,
-						        "AllowedIPs: %s is given again, to the peer in line %u; that "
-						        "one has it, as for wg",
-						        sl_prefix_format(prefix, text), w->peers[o].line);
-				}
-			if (!later)
-				w->peers[i].allowed[kept++] = *prefix;
-		}
-		peer->n_allowed_ips = kept;
-	}
-}
-
-static void settle_peer(struct sl_wg_quick_reader *r, unsigned i)
-{
-	struct sl_wg_quick *w = r->w;
-	struct sl_wg_quick_peer *p = &w->peers[i];
-
-	for (unsigned n = i + 1; p->name[0] == '\0'; n++) {
-		char name[24];
-
-		snprintf(name, sizeof(name), "peer-%u", n);
-		if (!name_taken(w, p, name))
-			strcpy(p->name, name);
-	}
-	p->config.name = p->name;
-	if (p->key_line == 0) {
-		sl_wg_quick_error(
-		        r, false, p->line, "[Peer]: no PublicKey; add the one that the peer's `wg pubkey` prints");
-		return;
-	}
-	for (unsigned j = 0; j < i; j++)
-		if (w->peers[j].key_line && sl_equal(w->peers[j].config.public_key, p->config.public_key, SL_KEY_LEN)) {
-			sl_wg_quick_error(r, false, p->key_line,
-			        "PublicKey: the peer in line %u has this key already; make one section of the two",
-			        w->peers[j].line);
-			return;
-		}
-}
-
-static void settle(struct sl_wg_quick_reader *r)
-{
-	struct sl_wg_quick *w = r->w;
-
-	settle_prefixes(r);
-	for (unsigned i = 0; i < w->n_peers; i++)
-		settle_peer(r, i);
-	for (unsigned i = 0; i < w->n_peers; i++) {
-		struct sl_wg_quick_peer *p = &w->peers[i];
-
-		p->config.name = p->name;
-		p->config.allowed_ips = p->allowed;
-		if (p->config.endpoint.host)
-			p->config.endpoint.host = p->host;
-	}
-	w->config.name = w->name;
-	w->config.addresses = w->addresses;
-	for (uint32_t i = 0; i < w->config.n_addresses && w->config.mtu < SL_CONFIG_MTU_MIN_IPV6; i++)
-		if (w->addresses[i].prefix.addr.family == SL_AF_INET6) {
-			sl_wg_quick_error(r, false, w->addresses[i].place.line,
-			        "Address: an IPv6 one needs an MTU of at least %d, here it is %u; raise it",
-			        SL_CONFIG_MTU_MIN_IPV6, w->config.mtu);
-			break;
-		}
-}
-
 bool sl_wg_quick_read(const char *file, const char *name, const char *text, size_t len, struct sl_wg_quick *out,
         struct sl_config_errors *errs)
 {
@@ -277,10 +185,12 @@ bool sl_wg_quick_read(const char *file, const char *name, const char *text, size
 		abort();
 	memcpy(copy, text, len);
 	copy[len] = '\0';
+	sl_config_map_init(&r.names, SL_CONFIG_PEER_NAME_MAX + 1);
 	read_lines(&r, copy);
 	sl_wipe(copy, len);
 	free(copy);
-	settle(&r);
+	sl_wg_quick_settle(&r);
+	sl_config_map_free(&r.names);
 	return errs->n_errors == before;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "app/wg_quick.h"
+#include "crypto/base64.h"
 
 #define KEY   "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="
 #define KEY_A "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="
@@ -128,6 +129,27 @@ static const struct {
                 "t.conf:3: warning: ListenPort: given in line 2 already; this one counts, as for wg\n"
                 "t.conf:4: warning: AllowedIPs: 10.0.0.0/8 is given again, to the peer in line 7; that one has it, as "
                 "for wg\n"},
+        {"a prefix that three peers name, in the order of the file, each with the next peer that has it",
+                PEER "AllowedIPs=10.0.0.1, fd00::1, 10.0.0.2, 10.0.0.1\n"
+                "[Peer]\nPublicKey=" KEY_B "\nAllowedIPs=fd00::1, fd00::1, 10.0.0.1\n"
+                "[Peer]\nPublicKey=" KEY_C "\nAllowedIPs=10.0.0.1, 10.0.0.3, 10.0.0.1\n",
+                IFP A "        allowed-ips: [\"10.0.0.2/32\"]\n"
+                "      peer-2:\n        public-key: " KEY_B "\n        allowed-ips: [\"fd00::1/128\"]\n"
+                "      peer-3:\n        public-key: " KEY_C
+                "\n        allowed-ips: [\"10.0.0.3/32\", \"10.0.0.1/32\"]\n",
+                "t.conf:1: warning: AllowedIPs: fd00::1/128 is given again, to the peer in line 4; that one has it, as "
+                "for wg\n"
+                "t.conf:1: warning: AllowedIPs: 10.0.0.1/32 is given again, to the peer in line 4; that one has it, as "
+                "for wg\n"
+                "t.conf:4: warning: AllowedIPs: 10.0.0.1/32 is given again, to the peer in line 7; that one has it, as "
+                "for wg\n"},
+        {"numbers for peers without a name: their places, or the next that nobody has",
+                "[Peer]\nPublicKey=" KEY_A "\n[Peer]\nPublicKey=" KEY_B "\n# peer-1\n[Peer]\nPublicKey=" KEY_C
+                "\n[Peer]\nPublicKey=" KEY "\n# peer-4\n[Peer]\nPublicKey=" PSK "\n",
+                IFP "    peers:\n      peer-2:\n        public-key: " KEY_A "\n      peer-3:\n        public-key: " KEY_B
+                    "\n      peer-1:\n        public-key: " KEY_C "\n      peer-5:\n        public-key: " KEY
+                    "\n      peer-4:\n        public-key: " PSK "\n",
+                ""},
         {"zeros are no key",
                 "[Interface]\nPrivateKey=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n" PEER
                 "PresharedKey=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
@@ -169,6 +191,9 @@ static const struct {
         {"[Peer]\n", "1: [Peer]: no PublicKey; add the one that the peer's `wg pubkey` prints"},
         {"[Peer]\nPublicKey = x\n", "2: PublicKey: not a key; give the 44 characters of base64 that `wg` writes"},
         {PEER PEER, "4: PublicKey: the peer in line 1 has this key already; make one section of the two"},
+        {PEER "[Peer]\nPublicKey = " KEY_B "\n" PEER PEER,
+                "6: PublicKey: the peer in line 1 has this key already; make one section of the two\n"
+                "t.conf:8: PublicKey: the peer in line 1 has this key already; make one section of the two"},
         {PEER "AllowedIPs = 10.0.0.0/33\n",
                 "3: AllowedIPs: '10.0.0.0/33' is not a prefix; give one such as 10.0.0.0/24 or fd00::/64"},
         {PEER "Endpoint = vpn.example.net\n", "3: Endpoint: 'vpn.example.net' has no port; add one, such as :51820"},
@@ -281,6 +306,45 @@ Test(import, a_key_file_takes_the_key_s_place_and_bytes_that_are_no_text_are_ref
 	cr_expect_not(sl_wg_quick_read("t.conf", "wg0", binary, sizeof(binary) - 1, &w, &errs));
 	sl_wg_quick_free(&w);
 	sl_config_errors_free(&errs);
+}
+
+/* So many that time which goes with their square would not end before the test is ended. */
+Test(import, very_many_peers)
+{
+	enum {
+		PEERS = 100000,
+	};
+	struct sl_config_errors errs;
+	struct sl_wg_quick w;
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	/* those of the second half have the names that the first half's places stand for */
+	for (unsigned i = 0; i < PEERS; i++) {
+		uint8_t key[SL_KEY_LEN] = {1, (uint8_t)i, (uint8_t)(i >> 8), (uint8_t)(i >> 16)};
+		char base64[SL_KEY_BASE64_LEN + 1];
+
+		sl_key_to_base64(base64, key);
+		if (i >= PEERS / 2)
+			fprintf(out, "# peer-%u\n", i - PEERS / 2 + 1);
+		fprintf(out, "[Peer]\nPublicKey=%s\nAllowedIPs=10.%u.%u.%u, 0.0.0.0/0\n", base64, i >> 16, i >> 8 & 255,
+		        i & 255);
+	}
+	fclose(out);
+	sl_config_errors_init(&errs);
+	cr_assert(sl_wg_quick_read("t.conf", "wg0", text, len, &w, &errs));
+	cr_assert_eq(w.n_peers, PEERS);
+	for (unsigned i = 0; i < PEERS; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "peer-%u", i < PEERS / 2 ? i + PEERS / 2 + 1 : i - PEERS / 2 + 1);
+		cr_assert_str_eq(w.peers[i].name, name);
+		cr_assert_eq(w.peers[i].config.n_allowed_ips, i + 1 < PEERS ? 1 : 2);
+	}
+	sl_wg_quick_free(&w);
+	sl_config_errors_free(&errs);
+	free(text);
 }
 
 Test(import, names)
