@@ -10,6 +10,7 @@
 #include "app/peer_store.h"
 #include "app/usage.h"
 #include "control/key_file.h"
+#include "control/secret_stream.h"
 #include "crypto/wipe.h"
 
 static const char help[] =
@@ -68,10 +69,10 @@ export(const struct sl_peer_store *s, const char *name, const struct sl_peer_opt
 		fprintf(stderr, "sluice export: the private key of `%s` is not here; name its file with --private-key-file\n", name);
 		return SL_EXIT_FAILED;
 	}
-	out = open_memstream(&text, &len);
+	out = sl_secret_stream(&text, &len);
 	if (out) {
 		ok = sl_client_file(out, s->config, ifp, peer, has_key ? key : NULL, &o->client, why, sizeof(why));
-		fclose(out);
+		ok = fclose(out) == 0 && ok;
 	}
 	if (ok)
 		code = sl_peer_give(text, len, "export", o);

@@ -12,6 +12,7 @@
 #include "app/usage.h"
 #include "app/wg_quick.h"
 #include "control/config_write.h"
+#include "control/secret_stream.h"
 #include "crypto/base64.h"
 #include "crypto/wipe.h"
 
@@ -99,7 +100,7 @@ static void write_yaml(FILE *out, const struct import *im, const char *key_file)
 static char *yaml_of(const struct import *im, const char *key_file, size_t *len)
 {
 	char *text = NULL;
-	FILE *out = open_memstream(&text, len);
+	FILE *out = sl_secret_stream(&text, len);
 
 	if (out == NULL)
 		abort();

@@ -10,6 +10,7 @@
 
 #include "app/atomic_file.h"
 #include "control/key_file.h"
+#include "control/secret_stream.h"
 #include "crypto/base64.h"
 #include "crypto/random.h"
 #include "crypto/wipe.h"
@@ -157,7 +158,7 @@ static bool site_file(struct writer *w, uint32_t i, const struct sl_mesh_keys *k
 {
 	char path[PATH_MAX], *text = NULL;
 	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
+	FILE *out = sl_secret_stream(&text, &len);
 	bool ok;
 
 	if (out == NULL)
@@ -168,7 +169,8 @@ static bool site_file(struct writer *w, uint32_t i, const struct sl_mesh_keys *k
 		ok = is_accepted(w, path, text, len);
 	if (ok && write)
 		ok = put_file(w, path, text, len);
-	sl_wipe(text, len);
+	if (text)
+		sl_wipe(text, len);
 	free(text);
 	return ok;
 }

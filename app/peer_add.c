@@ -17,6 +17,7 @@
 #include "app/usage.h"
 #include "control/config_memory.h"
 #include "control/config_write.h"
+#include "control/secret_stream.h"
 #include "crypto/base64.h"
 #include "crypto/random.h"
 #include "crypto/wipe.h"
@@ -205,14 +206,15 @@ write_peer_file(struct draft *d)
 {
 	char *text = NULL;
 	size_t len;
-	FILE *out = open_memstream(&text, &len);
+	FILE *out = sl_secret_stream(&text, &len);
 	int rc;
 
 	if (out == NULL)
 		return false;
 	fputs("peers:\n", out);
 	sl_config_write_peer(out, &d->peer, 2);
-	fclose(out);
+	if (fclose(out) != 0)
+		return false;
 	rc = write_secret_file(d->path, text, len, false);
 	sl_wipe(text, len);
 	free(text);
@@ -232,15 +234,17 @@ static char *
 client_text(const struct draft *d, const struct sl_peer_options *o, size_t *len)
 {
 	char *text = NULL, why[256] = "out of memory";
-	FILE *out = open_memstream(&text, len);
+	FILE *out = sl_secret_stream(&text, len);
 	bool ok = out && sl_client_file(out, d->store.config, d->ifp, &d->peer,
 				 d->has_private_key ? d->private_key : NULL, &o->client, why, sizeof(why));
 
-	if (out)
-		fclose(out);
+	if (out && fclose(out) != 0)
+		ok = false;
 	if (ok)
 		return text;
 	fprintf(stderr, "sluice peer add: %s\n", why);
+	if (text)
+		sl_wipe(text, *len);
 	free(text);
 	return NULL;
 }
@@ -262,10 +266,11 @@ can_give(const char *text, const struct sl_peer_options *o)
 			strerror(EEXIST));
 		return false;
 	}
-	if (o->qr && (out = open_memstream(&code, &len)) != NULL) {
+	if (o->qr && (out = sl_secret_stream(&code, &len)) != NULL) {
 		ok = sl_qr_write(out, text, false);
 		fclose(out);
-		sl_wipe(code, len);
+		if (code)
+			sl_wipe(code, len);
 		free(code);
 	}
 	if (!ok)
