@@ -169,6 +169,7 @@ add_session(struct sl_bench_rig *rig, uint32_t i, const struct sl_bench_rig *oth
 
 	if (slot == SL_SESSION_NONE)
 		return -ENOSPC;
+	sl_peer_memory_prepare(&rig->dp->peers.memory, i); /* as control does */
 	sl_bench_rig_key(i, rig->sender ? keys.send : keys.recv);
 	sl_session_publish(t, slot, &keys);
 	sl_wipe(&keys, sizeof(keys));

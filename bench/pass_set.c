@@ -130,6 +130,7 @@ add_peer(struct pass_set *s, uint32_t i)
 		keys.send[k] = (uint8_t)(i + k);
 		keys.recv[k] = (uint8_t)(i * 3 + k);
 	}
+	sl_peer_memory_prepare(&s->dp->peers.memory, i); /* as control does */
 	slot = sl_session_reserve(&s->dp->sessions, i, PASS_WG);
 	sl_session_publish(&s->dp->sessions, slot, &keys);
 	atomic_store(&peer->current, slot + 1);

@@ -15,7 +15,7 @@ sl_outer_paths_create(uint32_t capacity, int socket)
 	if (p == NULL)
 		return NULL;
 	p->capacity = capacity;
-	p->path = sl_lazy_alloc(capacity * sizeof(*p->path));
+	p->path = sl_lazy_alloc_dense(capacity * sizeof(*p->path));
 	if (p->path == NULL) {
 		rte_free(p);
 		return NULL;

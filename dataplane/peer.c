@@ -28,7 +28,7 @@ int
 sl_peers_init(struct sl_peers *p, uint32_t capacity, uint16_t workers)
 {
 	*p = (struct sl_peers){
-		.slots = sl_lazy_alloc(capacity * sizeof(struct sl_peer)),
+		.slots = sl_lazy_alloc_dense(capacity * sizeof(struct sl_peer)),
 		.lines = calloc(workers, sizeof(*p->lines)),
 		.dirty.words = (capacity + PEERS_PER_WORD - 1) / PEERS_PER_WORD,
 		.capacity = capacity,
@@ -39,8 +39,9 @@ sl_peers_init(struct sl_peers *p, uint32_t capacity, uint16_t workers)
 	if (p->slots == NULL || p->lines == NULL || p->dirty.bits == NULL || p->dirty.summary == NULL)
 		goto fail;
 	for (uint16_t w = 0; w < workers; w++) {
-		p->lines[w] = sl_lazy_alloc(capacity * sizeof(struct sl_peer_line));
-		if (p->lines[w] == NULL)
+		p->lines[w] = sl_lazy_alloc_dense(capacity * sizeof(struct sl_peer_line));
+		if (p->lines[w] == NULL ||
+			sl_peer_memory_add(&p->memory, p->lines[w], sizeof(struct sl_peer_line), capacity) != 0)
 			goto fail;
 	}
 	return 0;
@@ -52,6 +53,7 @@ fail:
 void
 sl_peers_fini(struct sl_peers *p)
 {
+	sl_peer_memory_fini(&p->memory);
 	for (uint16_t w = 0; p->lines && w < p->workers; w++)
 		sl_lazy_free(p->lines[w], p->capacity * sizeof(struct sl_peer_line));
 	free(p->lines);

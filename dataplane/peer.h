@@ -11,6 +11,7 @@
 
 #include "dataplane/addr.h"
 #include "dataplane/packet.h"
+#include "dataplane/peer_memory.h"
 
 /* State facts, raised by workers (class 1 of design.md): idempotent, never lost, raised again until control acts. */
 enum sl_peer_fact {
@@ -87,6 +88,7 @@ struct sl_dirty {
 struct sl_peers {
 	struct sl_peer *slots;       /* address space for `capacity`, touched when used */
 	struct sl_peer_line **lines; /* [worker][slot], likewise */
+	struct sl_peer_memory memory; /* of the lines, and of what workers keep by peer elsewhere; control's */
 	struct sl_dirty dirty;
 	uint32_t capacity;
 	uint16_t workers;

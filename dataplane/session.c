@@ -29,7 +29,7 @@ sl_session_table_init(struct sl_session_table *t, uint32_t capacity, const uint8
 	if (capacity == 0 || capacity > CAPACITY_MAX || !rte_is_power_of_2(capacity))
 		return -EINVAL;
 	*t = (struct sl_session_table){
-		.slots = sl_lazy_alloc(capacity * sizeof(struct sl_session)),
+		.slots = sl_lazy_alloc_dense(capacity * sizeof(struct sl_session)),
 		.capacity = capacity,
 		.slot_bits = (uint8_t)rte_log2_u32(capacity),
 		.free_first = SL_SESSION_NONE,

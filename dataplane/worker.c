@@ -88,7 +88,8 @@ create_parts(struct sl_worker *w, const struct sl_worker_config *cfg)
 	w->icmp_limit = sl_icmp_limit_create(cfg->icmp_seed, cfg->socket);
 	w->reassembly = sl_reassembly_create(cfg->socket);
 	w->paths = sl_outer_paths_create(w->dp->peers.capacity, cfg->socket);
-	if (!w->icmp_limit || !w->reassembly || !w->paths)
+	if (!w->icmp_limit || !w->reassembly || !w->paths ||
+		sl_peer_memory_add(&w->dp->peers.memory, w->paths->path, sizeof(*w->paths->path), w->paths->capacity) != 0)
 		return -ENOMEM;
 	err = sl_order_create(&w->order, w->dp, cfg->socket);
 	return err ? err : sl_staged_create(&w->staged, w->dp, cfg->socket);

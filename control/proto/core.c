@@ -25,7 +25,7 @@ sl_proto_create(struct sl_proto **out, const struct sl_proto_config *cfg)
 	core->failure_limit = (struct sl_failure_limit){.tokens = SL_FAILURE_BURST * SL_NSEC_PER_SEC, .at = cfg->now};
 	sl_rng_bytes(&core->rng, &seed, sizeof(seed));
 	sl_wheel_init(&core->wheel, cfg->now);
-	core->by_slot = sl_lazy_alloc(capacity * sizeof(*core->by_slot));
+	core->by_slot = sl_lazy_alloc_dense(capacity * sizeof(*core->by_slot));
 	core->next_free = sl_lazy_alloc(capacity * sizeof(*core->next_free));
 	if (!core->by_slot || !core->next_free || sl_peer_hash_init(&core->by_key, capacity, seed) != 0) {
 		sl_proto_destroy(core);

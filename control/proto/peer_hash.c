@@ -14,7 +14,7 @@ sl_peer_hash_init(struct sl_peer_hash *hash, uint32_t capacity, uint64_t seed)
 	uint32_t room = capacity < FIRST_BUCKETS ? FIRST_BUCKETS : capacity;
 
 	*hash = (struct sl_peer_hash){.room = room, .n = FIRST_BUCKETS, .half = FIRST_BUCKETS, .seed = seed};
-	hash->buckets = sl_lazy_alloc(room * sizeof(*hash->buckets));
+	hash->buckets = sl_lazy_alloc_dense(room * sizeof(*hash->buckets));
 	return hash->buckets ? 0 : -ENOMEM;
 }
 

@@ -73,6 +73,7 @@ sl_sessions_begin(struct sl_proto_peer *peer, struct sl_proto_handshake *hs, uin
 	memcpy(session.send, keys.send, SL_KEY_LEN);
 	memcpy(session.recv, keys.recv, SL_KEY_LEN);
 	sl_wipe(&keys, sizeof(keys));
+	sl_peer_memory_prepare(&peer->ifp->core->peers->memory, peer->slot);
 	sl_session_publish(peer->ifp->core->sessions, new.slot, &session);
 	hs->slot = SL_SESSION_NONE;
 	if (session.initiator)

@@ -2,7 +2,9 @@
 #include <stdlib.h>
 
 #include <criterion/criterion.h>
+#include <sys/mman.h>
 
+#include "dataplane/lazy.h"
 #include "sim.h"
 
 static struct sim sim;
@@ -211,4 +213,21 @@ Test(proto_sessions, p21_a_new_handshake_frees_the_old_index)
 	}
 	cr_assert_neq(index[0], index[1]);
 	cr_assert_eq(sl_session_slot_of(&a->sessions, index[0]), SL_SESSION_NONE);
+}
+
+/* What workers keep of a peer is in memory before they may use its session: see dataplane/peer_memory.h. */
+Test(proto_sessions, memory_of_workers_is_there_before_the_session)
+{
+	const size_t size = 2 * SL_LAZY_SMALL, bytes = SIM_PEERS * size;
+	char *array = sl_lazy_alloc_dense(bytes), *second = array + a->peer->slot * size + SL_LAZY_SMALL;
+	unsigned char resident;
+
+	cr_assert_not_null(array);
+	cr_assert_eq(sl_peer_memory_add(&a->peers.memory, array, size, SIM_PEERS), 0);
+	cr_assert_eq(mincore(second, 1, &resident), 0);
+	cr_assert_eq(resident & 1, 0);
+	begin(true);
+	cr_assert_eq(mincore(second, 1, &resident), 0);
+	cr_assert_eq(resident & 1, 1);
+	sl_lazy_free(array, bytes);
 }
