@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct sl_due {
-	uint64_t at;    /* ns; not to be changed while it is in a queue */
+	uint64_t at;    /* ns, or what else all of a queue count in; not to be changed while it is in a queue */
 	uint32_t place; /* the queue's: 0: in none, else one more than where it is */
 };
 

@@ -391,7 +391,7 @@ sl_gateway_stop(struct sl_gateway *gw)
 	sl_eal_stop();
 	free(gw->polls);
 	sl_runtime_destroy(gw->runtime);
-	sl_expiry_free(&gw->expiry);
+	sl_due_free(&gw->expiry);
 	free(gw->config_path);
 	sl_config_free(gw->config);
 	free(gw);

@@ -15,8 +15,8 @@
 #include "control/allowed_ips.h"
 #include "control/config.h"
 #include "control/control_out.h"
+#include "control/due_queue.h"
 #include "control/eal.h"
-#include "control/expiry.h"
 #include "control/icmp_echo.h"
 #include "control/neighbours.h"
 #include "control/port.h"
@@ -53,6 +53,8 @@ struct sl_gateway_peer {
 	uint64_t unanswered;       /* ns: an initiation went unanswered in silence, last; 0: never */
 	uint64_t asked_again;      /* ns: and the name was looked up for it, last; 0: never */
 	int64_t expires; /* Unix seconds; 0: never */
+	struct sl_due expiry; /* in the gateway's queue where it expires, at Unix seconds */
+	struct sl_proto_peer *peer;
 };
 
 /* An L3 interface as control keeps it; published to workers as struct sl_if. */
@@ -100,7 +102,7 @@ struct sl_gateway {
 	struct sl_api *api;
 	struct sl_reload *reload;
 	struct sl_bench_api *bench; /* NULL: no command measures through this gateway */
-	struct sl_expiry expiry;
+	struct sl_due_queue expiry; /* of struct sl_gateway_peer */
 	struct sl_runtime *runtime; /* what `wg` changed since the configuration was applied */
 	struct sl_gateway_if *ifs[SL_IF_MAX];
 	struct sl_gateway_if *wg_ifs[SL_IF_MAX]; /* those of kind WIREGUARD, n_wg_ifs of them */

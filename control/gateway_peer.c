@@ -41,9 +41,14 @@ sl_gateway_peer(const struct sl_proto_peer *peer)
 static struct sl_gateway_peer *
 get_mine(struct sl_proto_peer *peer)
 {
-	if (peer->owner == NULL)
-		peer->owner = calloc(1, sizeof(struct sl_gateway_peer));
-	return peer->owner;
+	struct sl_gateway_peer *mine = peer->owner;
+
+	if (mine)
+		return mine;
+	mine = peer->owner = calloc(1, sizeof(*mine));
+	if (mine)
+		mine->peer = peer;
+	return mine;
 }
 
 int
@@ -103,6 +108,8 @@ sl_gateway_peer_remove(struct sl_proto_peer *peer)
 {
 	struct sl_gateway_peer *mine = peer->owner;
 
+	if (mine)
+		sl_due_remove(&sl_gateway_peer_if(peer)->gateway->expiry, &mine->expiry);
 	sl_allowed_ips_remove_all(sl_gateway_peer_if(peer)->gateway->allowed, peer->slot);
 	forget_name(peer);
 	sl_proto_peer_remove(peer);
@@ -282,20 +289,19 @@ sl_gateway_take_names(struct sl_gateway *gw)
 int
 sl_gateway_peer_set_expires(struct sl_proto_peer *peer, int64_t expires)
 {
+	struct sl_due_queue *queue = &sl_gateway_peer_if(peer)->gateway->expiry;
 	struct sl_gateway_peer *mine;
 
 	if (expires == sl_gateway_peer(peer)->expires)
 		return 0;
 	mine = get_mine(peer);
-	if (mine == NULL)
+	if (mine == NULL || sl_due_reserve(queue, queue->n + 1) != 0)
 		return -ENOMEM;
-	if (expires) {
-		int rc = sl_expiry_add(&sl_gateway_peer_if(peer)->gateway->expiry, expires, peer->slot);
-
-		if (rc != 0)
-			return rc;
-	}
+	sl_due_remove(queue, &mine->expiry);
 	mine->expires = expires;
+	mine->expiry.at = expires > 0 ? (uint64_t)expires : 0;
+	if (expires)
+		sl_due_add(queue, &mine->expiry);
 	return 0;
 }
 
@@ -304,20 +310,19 @@ sl_gateway_expire_peers(struct sl_gateway *gw)
 {
 	static const struct sl_actor timer = {.via = "expiry", .uid = -1, .pid = -1};
 	char key[SL_KEY_BASE64_LEN + 1];
-	struct sl_expiry_entry due;
+	const struct sl_due *due = sl_due_first(&gw->expiry);
+	const struct sl_gateway_peer *mine;
 	struct sl_proto_peer *peer;
 
-	if (gw->expiry.n == 0 || !sl_expiry_due(&gw->expiry, (int64_t)time(NULL), &due))
+	if (due == NULL || (int64_t)due->at > (int64_t)time(NULL))
 		return false;
-	peer = sl_proto_peer_at(gw->proto, due.peer);
-	if (peer && sl_gateway_peer(peer)->expires == due.when) {
-		if (!sl_gateway_peer_strip(peer, PREFIXES_AT_ONCE))
-			return true;
-		sl_key_to_base64(key, peer->public_key);
-		sl_audit(&timer, "peer-remove", "interface=%s%s%s public-key=%s", sl_gateway_peer_if(peer)->name,
-			peer->name ? " peer=" : "", peer->name ? peer->name : "", key);
-		sl_gateway_peer_remove(peer);
-	}
-	sl_expiry_take(&gw->expiry);
+	mine = RTE_PTR_SUB(due, offsetof(struct sl_gateway_peer, expiry));
+	peer = mine->peer;
+	if (!sl_gateway_peer_strip(peer, PREFIXES_AT_ONCE))
+		return true;
+	sl_key_to_base64(key, peer->public_key);
+	sl_audit(&timer, "peer-remove", "interface=%s%s%s public-key=%s", sl_gateway_peer_if(peer)->name,
+		peer->name ? " peer=" : "", peer->name ? peer->name : "", key);
+	sl_gateway_peer_remove(peer);
 	return true;
 }

@@ -167,7 +167,7 @@ hub_destroy(struct hub *h)
 	sl_dataplane_destroy(gw->dp);
 	close(gw->epoll_fd);
 	sl_runtime_destroy(gw->runtime);
-	sl_expiry_free(&gw->expiry);
+	sl_due_free(&gw->expiry);
 	free(gw->config_path);
 	sl_config_free(gw->config);
 	free(h->answer);
