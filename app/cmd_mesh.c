@@ -2,9 +2,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/commands.h"
+#include "app/file_lock.h"
 #include "app/mesh.h"
 #include "app/mesh_files.h"
 #include "app/options.h"
@@ -46,6 +48,43 @@ static bool write_mesh(const char *path, const char *folder, struct sl_config_er
 	return ok;
 }
 
+/*
+ * The folder's lock, from before its addresses are read until all is written: what another command gives to sites meanwhile
+ * would be lost. Makes the folder where it is not there, and says so. Negative after an error.
+ */
+static int lock(const char *folder, bool *made, struct sl_config_errors *errs)
+{
+	int fd;
+
+	do {
+		*made = mkdir(folder, S_IRWXU) == 0;
+		if (!*made && errno != EEXIST) {
+			sl_config_errors_add(errs, false, folder, (struct sl_place){0},
+			        "cannot make the folder: %s; name one in a folder that is yours", strerror(errno));
+			return -1;
+		}
+		fd = sl_file_lock(folder);
+	} while (fd == -ENOENT); /* another command made it and took it away again */
+	if (fd < 0)
+		sl_config_errors_add(errs, false, folder, (struct sl_place){0},
+		        "cannot be locked: %s; name a folder that is yours", strerror(-fd));
+	return fd;
+}
+
+static bool write_alone(const char *path, const char *folder, struct sl_config_errors *errs, uint32_t *n_sites)
+{
+	bool made, ok;
+	int fd = lock(folder, &made, errs);
+
+	if (fd < 0)
+		return false;
+	ok = write_mesh(path, folder, errs, n_sites);
+	if (!ok && made)
+		(void)rmdir(folder); /* where keys are in it, it stays with them */
+	close(fd);
+	return ok;
+}
+
 static int mesh(const char *path, const char *folder)
 {
 	struct sl_config_errors errs;
@@ -53,7 +92,7 @@ static int mesh(const char *path, const char *folder)
 	bool ok;
 
 	sl_config_errors_init(&errs);
-	ok = write_mesh(path, folder, &errs, &n_sites);
+	ok = write_alone(path, folder, &errs, &n_sites);
 	sl_config_errors_print(&errs, stderr);
 	sl_config_errors_free(&errs);
 	if (ok)

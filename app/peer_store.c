@@ -1,17 +1,16 @@
 #include "app/peer_store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/client.h"
+#include "app/file_lock.h"
 #include "dataplane/iface.h"
 #include "app/shown_peers.h"
 #include "control/config_memory.h"
@@ -48,22 +47,13 @@ path_of_running(const char *command, const char *name, bool *set_with_wg)
 	return path;
 }
 
-/* Locks the file that is at the path, not one that has been replaced meanwhile. */
 static bool
 lock(struct sl_peer_store *s)
 {
-	for (;;) {
-		struct stat mine, there;
-
-		s->lock = open(s->path, O_RDONLY | O_CLOEXEC);
-		if (s->lock < 0 || flock(s->lock, LOCK_EX) != 0 || fstat(s->lock, &mine) != 0) {
-			fprintf(stderr, "sluice %s: %s: %m\n", s->command, s->path);
-			return false;
-		}
-		if (stat(s->path, &there) == 0 && mine.st_dev == there.st_dev && mine.st_ino == there.st_ino)
-			return true;
-		close(s->lock);
-	}
+	s->lock = sl_file_lock(s->path);
+	if (s->lock < 0)
+		fprintf(stderr, "sluice %s: %s: %s\n", s->command, s->path, strerror(-s->lock));
+	return s->lock >= 0;
 }
 
 static bool
