@@ -19,11 +19,24 @@
 
 #define BUCKETS 16384 /* of the names by id, a power of two */
 
+/* What came of a lookup, until it is taken; in its request, so that it needs no memory when there may be none. */
+struct answer {
+	TAILQ_ENTRY(answer) next;
+	bool waits; /* it is in the list */
+	unsigned n;
+	struct sl_endpoint endpoints[SL_RESOLVER_ADDRESSES];
+	const char *error;
+	unsigned retry_in; /* seconds */
+	bool news;
+};
+
+TAILQ_HEAD(answers, answer);
+
 /* A name that is looked up for an id, from asking until cancelling. */
 struct request {
 	struct sl_due due; /* first; in a queue while it waits, in none while it is looked up or has nothing to wait for */
 	struct request *bucket_next;
-	struct answer *answer; /* not taken yet; NULL: none */
+	struct answer answer;
 	uint64_t id;
 	uint64_t found;     /* ns: when it was found last; 0: not yet */
 	uint32_t refresh;   /* seconds, 0: not by itself */
@@ -38,14 +51,6 @@ struct request {
 };
 
 static_assert(offsetof(struct request, due) == 0, "a queue's node is its request");
-
-struct answer {
-	TAILQ_ENTRY(answer) next;
-	struct request *of;
-	struct sl_resolver_answer body;
-};
-
-TAILQ_HEAD(answers, answer);
 
 /* Lives until control and all threads have let go of it. */
 struct sl_resolver {
@@ -195,11 +200,9 @@ next_request(struct sl_resolver *r)
 static void
 drop_answer(struct sl_resolver *r, struct request *req)
 {
-	if (!req->answer)
-		return;
-	TAILQ_REMOVE(&r->answers, req->answer, next);
-	free(req->answer);
-	req->answer = NULL;
+	if (req->answer.waits)
+		TAILQ_REMOVE(&r->answers, &req->answer, next);
+	req->answer.waits = false;
 }
 
 /* Whether the log should have what came of a lookup: error NULL for one that found the name. */
@@ -218,23 +221,18 @@ is_news(struct request *req, const char *error, uint64_t now)
 static void
 post(struct sl_resolver *r, struct request *req, const struct sl_endpoint *endpoints, unsigned n, const char *error)
 {
-	struct answer *a = calloc(1, sizeof(*a));
-	bool untaken = req->answer && req->answer->body.news;
+	struct answer *a = &req->answer;
+	bool untaken = a->waits && a->news;
 	const uint64_t one = 1;
 
-	if (!a)
-		return;
 	drop_answer(r, req);
-	req->answer = a;
-	a->of = req;
-	a->body.id = req->id;
-	strcpy(a->body.host, req->host);
-	a->body.n = n;
-	memcpy(a->body.endpoints, endpoints, n * sizeof(*endpoints));
-	a->body.error = error;
-	a->body.retry_in = n ? 0 : req->backoff;
+	a->n = n;
+	memcpy(a->endpoints, endpoints, n * sizeof(*endpoints));
+	a->error = error;
+	a->retry_in = n ? 0 : req->backoff;
 	/* one that has not been taken is not told any more */
-	a->body.news = is_news(req, error, now_ns()) || untaken;
+	a->news = is_news(req, error, now_ns()) || untaken;
+	a->waits = true;
 	TAILQ_INSERT_TAIL(&r->answers, a, next);
 	/* a full counter is readable as well */
 	if (write(r->fd, &one, sizeof(one)) < 0)
@@ -495,6 +493,19 @@ sl_resolver_fd(const struct sl_resolver *r)
 	return r->fd;
 }
 
+/* Copies it out: the request may go then. */
+static void
+take(struct sl_resolver *r, struct answer *a, struct sl_resolver_answer *out)
+{
+	struct request *req = (struct request *)(void *)((char *)a - offsetof(struct request, answer));
+
+	*out = (struct sl_resolver_answer){
+		.id = req->id, .n = a->n, .error = a->error, .retry_in = a->retry_in, .news = a->news};
+	strcpy(out->host, req->host);
+	memcpy(out->endpoints, a->endpoints, a->n * sizeof(a->endpoints[0]));
+	drop_answer(r, req);
+}
+
 bool
 sl_resolver_take(struct sl_resolver *r, struct sl_resolver_answer *out)
 {
@@ -503,16 +514,11 @@ sl_resolver_take(struct sl_resolver *r, struct sl_resolver_answer *out)
 
 	pthread_mutex_lock(&r->lock);
 	a = TAILQ_FIRST(&r->answers);
-	if (a) {
-		TAILQ_REMOVE(&r->answers, a, next);
-		a->of->answer = NULL;
-	}
+	if (a)
+		take(r, a, out);
 	/* readable means that there is an answer */
 	if (TAILQ_EMPTY(&r->answers) && read(r->fd, &count, sizeof(count)) < 0)
 		count = 0;
 	pthread_mutex_unlock(&r->lock);
-	if (a)
-		*out = a->body;
-	free(a);
 	return a != NULL;
 }
