@@ -95,6 +95,8 @@ sl_apply_peer_add(struct sl_gateway *gw, const struct sl_step *s, uint32_t *prog
 	if (rc == -ELOOP)
 		return 0; /* the check has warned */
 	if (rc == -EEXIST) { /* made with `wg` before the file named it, or by the call before */
+		if (*progress == 0)
+			sl_runtime_adopted(gw->runtime, gi->name, config->public_key);
 		rc = sl_gateway_peer_set_source(peer, SL_SOURCE_FILE);
 		if (rc == 0)
 			rc = sl_proto_peer_set_name(peer, config->name);

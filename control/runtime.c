@@ -145,6 +145,14 @@ void sl_runtime_changed(struct sl_runtime *rt, const char *interface, const uint
 		note(e, UINT32_MAX, bits);
 }
 
+void sl_runtime_adopted(struct sl_runtime *rt, const char *interface, const uint8_t *public_key)
+{
+	struct sl_runtime_entry *e = find(rt, interface, public_key);
+
+	if (e && e->bits & SL_RUNTIME_ADDED)
+		drop(rt, e); /* it has no other bits */
+}
+
 uint32_t sl_runtime_bits(const struct sl_runtime *rt, const char *interface, const uint8_t *public_key)
 {
 	const struct sl_runtime_entry *e = find(rt, interface, public_key);

@@ -47,6 +47,9 @@ void sl_runtime_added(struct sl_runtime *rt, const char *interface, const uint8_
 void sl_runtime_removed(struct sl_runtime *rt, const char *interface, const uint8_t *public_key);
 void sl_runtime_changed(struct sl_runtime *rt, const char *interface, const uint8_t *public_key, uint32_t bits);
 
+/* A peer that was added is the file's from now on: what is noted later differs from the file. */
+void sl_runtime_adopted(struct sl_runtime *rt, const char *interface, const uint8_t *public_key);
+
 /* What is noted of a peer or interface; 0: nothing. */
 uint32_t sl_runtime_bits(const struct sl_runtime *rt, const char *interface, const uint8_t *public_key);
 /*

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "control/apply.h"
+#include "crypto/base64.h"
 #include "wg_rig.h"
 
 #define PREFIXES 1000
@@ -133,5 +134,42 @@ Test(apply, an_interface_that_cannot_be_made_leaves_nothing)
 	rte_ring_free(taken);
 	apply(&r->gw, list[0]);
 	apply(&r->gw, (struct sl_step){.kind = SL_STEP_INTERFACE_REMOVE, .old_interface = &new});
+	wg_rig_destroy(r);
+}
+
+static uint32_t
+noted(const struct wg_rig *r)
+{
+	return sl_runtime_bits(r->gw.runtime, "wg0", peer.public_key);
+}
+
+/* A peer that `wg` made and the file has now: what `wg` does to it while the reload goes on differs from the file. */
+Test(apply, what_wg_sets_on_a_peer_that_became_the_files_is_noted)
+{
+	struct sl_step add = {.kind = SL_STEP_PEER_ADD, .new_interface = &interface, .new_peer = &peer};
+	struct wg_rig *r = wg_rig_create();
+	struct sl_runtime_snapshot seen;
+	char hex[SL_KEY_HEX_LEN + 1], text[256];
+
+	make_prefixes();
+	sl_key_to_hex(hex, peer.public_key);
+	snprintf(text, sizeof(text), "set=1\npublic_key=%s\n\n", hex);
+	cr_assert_str_eq(wg_rig_ask(r, "wg0", text), "errno=0\n\n");
+	cr_assert_eq(noted(r), SL_RUNTIME_ADDED);
+	sl_runtime_snapshot_begin(&seen, r->gw.runtime);
+	cr_assert(sl_runtime_snapshot_take(&seen, 100));
+	sl_runtime_snapshot_end(&seen);
+	snprintf(text, sizeof(text), "set=1\npublic_key=%s\npersistent_keepalive_interval=7\n\n", hex);
+	cr_assert_str_eq(wg_rig_ask(r, "wg0", text), "errno=0\n\n");
+	cr_expect_eq(noted(r), SL_RUNTIME_ADDED, "the file is to have its way yet");
+	apply(&r->gw, add);
+	snprintf(text, sizeof(text), "set=1\npublic_key=%s\npersistent_keepalive_interval=9\n\n", hex);
+	cr_assert_str_eq(wg_rig_ask(r, "wg0", text), "errno=0\n\n");
+	sl_runtime_settle(r->gw.runtime, seen.entries, seen.n);
+	cr_expect_eq(noted(r), SL_RUNTIME_KEEPALIVE);
+	snprintf(text, sizeof(text), "set=1\npublic_key=%s\nremove=true\n\n", hex);
+	cr_assert_str_eq(wg_rig_ask(r, "wg0", text), "errno=0\n\n");
+	cr_expect_eq(noted(r), SL_RUNTIME_REMOVED);
+	free(seen.entries);
 	wg_rig_destroy(r);
 }
