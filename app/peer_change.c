@@ -1,6 +1,5 @@
 /* sluice peer remove, disable, enable: an entry of a file goes or changes, and the running gateway with it. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "app/commands.h"
 #include "app/peer_commands.h"
 #include "app/peer_store.h"
+#include "app/read_whole.h"
 #include "app/yaml_edit.h"
 #include "crypto/wipe.h"
 
@@ -21,35 +21,22 @@ struct place {
 	const char *path;
 	bool included;
 	struct sl_yaml_path entry;
-	char *text; /* of the file */
+	char *text; /* of the file, with a NUL behind it */
 	size_t len;
 	mode_t mode;
 };
-
-static void
-place_free(struct place *p)
-{
-	if (p->text)
-		sl_wipe(p->text, p->len);
-	free(p->text);
-}
 
 static bool
 read_file(const char *command, struct place *p)
 {
 	struct stat st;
-	FILE *in = fopen(p->path, "re");
 
-	if (in == NULL || fstat(fileno(in), &st) != 0 || (p->text = malloc((size_t)st.st_size + 1)) == NULL) {
+	p->text = stat(p->path, &st) == 0 ? sl_read_whole(p->path, &p->len) : NULL;
+	if (p->text == NULL) {
 		fprintf(stderr, "sluice %s: %s: %m\n", command, p->path);
-		if (in)
-			fclose(in);
 		return false;
 	}
-	p->len = fread(p->text, 1, (size_t)st.st_size, in);
-	p->text[p->len] = '\0';
 	p->mode = st.st_mode & (S_IRWXU | S_IRWXG | S_IRWXO);
-	fclose(in);
 	return true;
 }
 
@@ -139,7 +126,7 @@ sl_peer_remove(const char *name, const struct sl_peer_options *o)
 		if (text)
 			sl_wipe(text, strlen(text));
 		free(text);
-		place_free(&p);
+		sl_read_whole_free(p.text, p.len);
 	}
 	sl_peer_store_close(&s);
 	return code;
@@ -172,7 +159,7 @@ sl_peer_disable(const char *name, bool disabled, const struct sl_peer_options *o
 		if (text)
 			sl_wipe(text, strlen(text));
 		free(text);
-		place_free(&p);
+		sl_read_whole_free(p.text, p.len);
 	}
 	sl_peer_store_close(&s);
 	return code;
