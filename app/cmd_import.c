@@ -245,6 +245,9 @@ static int parse(struct import *im, int argc, char **argv)
 			return sl_usage_error("import",
 			        "--interface `%s`: give at most %d letters, digits and _ = + . -", optarg,
 			        SL_CONFIG_NAME_MAX);
+		if (opt == 'k' && strcmp(optarg, "-") == 0)
+			return sl_usage_error("import",
+			        "--key-file -: the configuration is what goes to stdout; name a file for the key");
 		if (opt == 'p')
 			im->ports[im->n_ports++] = optarg;
 		else if (opt == 'i')
