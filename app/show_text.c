@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/config_memory.h"
+
 #define NSEC_PER_SEC 1000000000LL
 
 struct style {
@@ -283,29 +285,59 @@ print_all(const json_t *list, print_fn print, const char *none, bool spaced, con
 	}
 }
 
-static bool
-is_shown(const json_t *interfaces, struct sl_slice name)
-{
-	const json_t *interface;
-	size_t i;
+/* Peers of one interface that follow one another in the answer. */
+struct run {
+	struct sl_slice interface;
+	struct sl_shown_peers from;
+	uint32_t n;
+};
 
-	json_array_foreach(interfaces, i, interface)
-		if (sl_slice_is(name, text(interface, "name")))
-			return true;
-	return false;
+/* All runs of the answer, *n of them, to be freed with sl_array_free; `peers` is at its end then. */
+static struct run *
+find_runs(struct sl_shown_peers *peers, uint32_t *n, uint32_t *capacity)
+{
+	struct sl_shown_peers from = *peers;
+	struct sl_shown_peer peer;
+	struct run *runs = NULL;
+
+	for (*n = *capacity = 0; sl_shown_next(peers, &peer); from = *peers) {
+		struct run *last = *n ? &runs[*n - 1] : NULL;
+
+		if (last == NULL || last->interface.len != peer.interface.len ||
+			memcmp(last->interface.text, peer.interface.text, peer.interface.len) != 0) {
+			runs = sl_array_grow(runs, *n, capacity, sizeof(*runs));
+			last = &runs[(*n)++];
+			*last = (struct run){peer.interface, from, 0};
+		}
+		last->n++;
+	}
+	return runs;
+}
+
+static void
+print_run(const struct run *run, bool spaced, const struct style *s, FILE *out)
+{
+	struct sl_shown_peers peers = run->from;
+	struct sl_shown_peer peer;
+
+	for (uint32_t i = 0; i < run->n && sl_shown_next(&peers, &peer); i++) {
+		if (spaced || i > 0)
+			fputc('\n', out);
+		print_peer(&peer, s, out);
+	}
 }
 
 /*
- * As `wg show`: each interface, followed by its peers, which come in the same order. Where only interfaces were asked for, their
- * handshakes.
+ * As `wg show`: each interface, followed by its peers, whatever order they come in; those without have an interface that has come
+ * since. Where only interfaces were asked for, their handshakes.
  */
 static void
 print_wireguard(const json_t *root, struct sl_shown_peers *peers, const struct style *s, FILE *out)
 {
 	const json_t *interfaces = json_object_get(root, "interfaces"), *interface;
 	bool asked = json_object_get(root, "peers") != NULL;
-	struct sl_shown_peer peer;
-	bool more = sl_shown_next(peers, &peer);
+	uint32_t n, capacity;
+	struct run *runs = find_runs(peers, &n, &capacity);
 	size_t i;
 
 	json_array_foreach(interfaces, i, interface) {
@@ -314,24 +346,15 @@ print_wireguard(const json_t *root, struct sl_shown_peers *peers, const struct s
 		print_interface(interface, s, out);
 		if (!asked)
 			print_handshakes(interface, s, out);
-		for (; more; more = sl_shown_next(peers, &peer)) {
-			if (sl_slice_is(peer.interface, text(interface, "name"))) {
-				fputc('\n', out);
-				print_peer(&peer, s, out);
-			} else if (is_shown(interfaces, peer.interface)) {
-				break;
-			} /* else its interface has come since */
-		}
+		for (uint32_t j = 0; j < n; j++)
+			if (sl_slice_is(runs[j].interface, text(interface, "name")))
+				print_run(&runs[j], true, s, out);
 	}
-	if (interfaces != NULL || !asked)
-		return;
-	if (!more)
+	if (interfaces == NULL && asked && n == 0)
 		fputs("no peers\n", out);
-	for (i = 0; more; more = sl_shown_next(peers, &peer)) {
-		if (i++ > 0)
-			fputc('\n', out);
-		print_peer(&peer, s, out);
-	}
+	for (uint32_t j = 0; interfaces == NULL && asked && j < n; j++)
+		print_run(&runs[j], j > 0, s, out);
+	sl_array_free(runs, capacity, sizeof(*runs));
 }
 
 void
