@@ -1,6 +1,6 @@
 /*
  * SipHash-2-4: a keyed value over a few bytes, for what must be hard to guess but is no secret's protection: cookies and
- * check values of measuring packets. Pure, no state, any core.
+ * check values of measuring packets, places in hashes. Pure, no state, any core.
  */
 #pragma once
 

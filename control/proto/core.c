@@ -10,7 +10,7 @@ sl_proto_create(struct sl_proto **out, const struct sl_proto_config *cfg)
 {
 	struct sl_proto *core = calloc(1, sizeof(*core));
 	uint32_t capacity = cfg->peers->capacity;
-	uint64_t seed;
+	uint8_t hash_key[SL_SIPHASH_KEY_LEN];
 
 	if (!core)
 		return -ENOMEM;
@@ -23,11 +23,11 @@ sl_proto_create(struct sl_proto **out, const struct sl_proto_config *cfg)
 	core->line = cfg->line;
 	core->simd = cfg->simd == SL_SIMD_AUTO ? sl_simd_best() : cfg->simd;
 	core->failure_limit = (struct sl_failure_limit){.tokens = SL_FAILURE_BURST * SL_NSEC_PER_SEC, .at = cfg->now};
-	sl_rng_bytes(&core->rng, &seed, sizeof(seed));
+	sl_rng_bytes(&core->rng, hash_key, sizeof(hash_key));
 	sl_wheel_init(&core->wheel, cfg->now);
 	core->by_slot = sl_lazy_alloc_dense(capacity * sizeof(*core->by_slot));
 	core->next_free = sl_lazy_alloc(capacity * sizeof(*core->next_free));
-	if (!core->by_slot || !core->next_free || sl_peer_hash_init(&core->by_key, capacity, seed) != 0) {
+	if (!core->by_slot || !core->next_free || sl_peer_hash_init(&core->by_key, capacity, hash_key) != 0) {
 		sl_proto_destroy(core);
 		return -ENOMEM;
 	}

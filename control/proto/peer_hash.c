@@ -1,19 +1,20 @@
 #include "control/proto/peer_hash.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "control/proto/internal.h"
-#include "crypto/bytes.h"
 #include "dataplane/lazy.h"
 
 #define FIRST_BUCKETS 64
 
 int
-sl_peer_hash_init(struct sl_peer_hash *hash, uint32_t capacity, uint64_t seed)
+sl_peer_hash_init(struct sl_peer_hash *hash, uint32_t capacity, const uint8_t key[SL_SIPHASH_KEY_LEN])
 {
 	uint32_t room = capacity < FIRST_BUCKETS ? FIRST_BUCKETS : capacity;
 
-	*hash = (struct sl_peer_hash){.room = room, .n = FIRST_BUCKETS, .half = FIRST_BUCKETS, .seed = seed};
+	*hash = (struct sl_peer_hash){.room = room, .n = FIRST_BUCKETS, .half = FIRST_BUCKETS};
+	memcpy(hash->key, key, sizeof(hash->key));
 	hash->buckets = sl_lazy_alloc_dense(room * sizeof(*hash->buckets));
 	return hash->buckets ? 0 : -ENOMEM;
 }
@@ -28,14 +29,11 @@ sl_peer_hash_fini(struct sl_peer_hash *hash)
 static uint64_t
 hash_of(const struct sl_peer_hash *hash, const struct sl_proto_if *ifp, const uint8_t public_key[SL_KEY_LEN])
 {
-	static const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15); /* 2^64 / golden ratio */
-	uint64_t h = hash->seed + ifp->l3_if;
+	uint8_t both[SL_KEY_LEN + sizeof(ifp->l3_if)];
 
-	for (unsigned i = 0; i < SL_KEY_LEN; i += sizeof(h)) {
-		h = (h ^ sl_load_le64(public_key + i)) * odd;
-		h ^= h >> 32;
-	}
-	return h;
+	memcpy(both, public_key, SL_KEY_LEN);
+	memcpy(both + SL_KEY_LEN, &ifp->l3_if, sizeof(ifp->l3_if));
+	return sl_siphash(hash->key, both, sizeof(both));
 }
 
 /* Buckets below n - half are those that were split already: one more bit tells their two halves apart. */

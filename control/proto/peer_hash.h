@@ -9,21 +9,22 @@
 
 #include "crypto/attrs.h"
 #include "crypto/protocol.h"
+#include "crypto/siphash.h"
 
 struct sl_proto_if;
 struct sl_proto_peer;
 
 struct sl_peer_hash {
-	struct sl_proto_peer **buckets; /* address space; touched as far as it is used */
-	uint32_t room;                  /* buckets there may be */
-	uint32_t n;                     /* in use: `half` up to twice as many */
-	uint32_t half;                  /* a power of two */
-	uint32_t count;                 /* peers */
-	uint64_t seed;                  /* secret: keeps others from choosing keys that collide */
+	struct sl_proto_peer **buckets;  /* address space; touched as far as it is used */
+	uint32_t room;                   /* buckets there may be */
+	uint32_t n;                      /* in use: `half` up to twice as many */
+	uint32_t half;                   /* a power of two */
+	uint32_t count;                  /* peers */
+	uint8_t key[SL_SIPHASH_KEY_LEN]; /* secret: keeps others from choosing public keys that collide */
 };
 
 /* For up to `capacity` peers. 0 or -ENOMEM. */
-SL_MUST_CHECK int sl_peer_hash_init(struct sl_peer_hash *hash, uint32_t capacity, uint64_t seed);
+SL_MUST_CHECK int sl_peer_hash_init(struct sl_peer_hash *hash, uint32_t capacity, const uint8_t key[SL_SIPHASH_KEY_LEN]);
 /* Fine where init has failed or was not called on zeroed memory. */
 void sl_peer_hash_fini(struct sl_peer_hash *hash);
 /* NULL where there is none. */

@@ -11,6 +11,7 @@ enum { MANY = 5000 };
 
 static struct sl_proto_if ifs[2] = {{.l3_if = 1}, {.l3_if = 2}};
 static struct sl_peer_hash hash;
+static const uint8_t hash_key[SL_SIPHASH_KEY_LEN] = {7};
 static struct sl_proto_peer *peers;
 static bool there[MANY];
 
@@ -65,7 +66,7 @@ check_all(void)
 
 Test(peer_hash, finds_what_is_there)
 {
-	cr_assert_eq(sl_peer_hash_init(&hash, MANY, 7), 0);
+	cr_assert_eq(sl_peer_hash_init(&hash, MANY, hash_key), 0);
 	check_all();
 	for (unsigned i = 0; i < MANY; i++) {
 		change(i);
@@ -86,9 +87,42 @@ Test(peer_hash, finds_what_is_there)
 
 Test(peer_hash, holds_more_than_it_has_buckets)
 {
-	cr_assert_eq(sl_peer_hash_init(&hash, 100, 7), 0);
+	cr_assert_eq(sl_peer_hash_init(&hash, 100, hash_key), 0);
 	for (unsigned i = 0; i < MANY; i++)
 		change(i);
 	cr_assert_leq(hash.n, 100);
 	check_all();
+}
+
+/*
+ * Keys that differ in such bits that a hash which multiplies and shifts word by word has one value for all of them,
+ * whatever it begins with.
+ */
+Test(peer_hash, no_key_is_made_to_collide_with_another)
+{
+	enum { FAMILY = 8 };
+	unsigned longest = 0;
+
+	cr_assert_eq(sl_peer_hash_init(&hash, MANY, hash_key), 0);
+	for (unsigned i = 0; i < FAMILY; i++) {
+		memcpy(peers[i].public_key, peers[0].public_key, SL_KEY_LEN);
+		peers[i].ifp = &ifs[0];
+		for (unsigned word = 0; word < 3; word++) {
+			if (!(i & 1u << word))
+				continue;
+			peers[i].public_key[8 * word + 7] ^= 0x80;
+			peers[i].public_key[8 * word + 15] ^= 0x80;
+			peers[i].public_key[8 * word + 11] ^= 0x80;
+		}
+	}
+	for (unsigned i = 0; i < FAMILY; i++)
+		change(i);
+	for (unsigned i = 0; i < hash.n; i++) {
+		unsigned n = 0;
+
+		for (const struct sl_proto_peer *peer = hash.buckets[i]; peer; peer = peer->hash_next)
+			n++;
+		longest = n > longest ? n : longest;
+	}
+	cr_expect_lt(longest, FAMILY / 2);
 }
