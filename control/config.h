@@ -226,6 +226,7 @@ struct sl_config_cores {
 	uint32_t n_workers;
 	bool shared;       /* a worker shares the control core */
 	enum sl_idle idle; /* adaptive when shared, whatever was asked */
+	cpu_set_t helpers; /* for threads that help control: all that no worker has; the control core where there are none */
 };
 
 /*

@@ -104,6 +104,15 @@ static void settle_idle(struct chooser *c)
 	        c->cores->control, dp->idle == SL_IDLE_POLL ? " although poll was asked for" : "");
 }
 
+static void settle_helpers(struct chooser *c)
+{
+	c->cores->helpers = *c->usable;
+	for (uint32_t i = 0; i < c->cores->n_workers; i++)
+		CPU_CLR(c->cores->workers[i], &c->cores->helpers);
+	if (CPU_COUNT(&c->cores->helpers) == 0)
+		CPU_SET(c->cores->control, &c->cores->helpers);
+}
+
 bool sl_config_resolve_cores(const struct sl_config *config, const cpu_set_t *usable_cores,
         struct sl_config_cores *cores, struct sl_config_errors *errs)
 {
@@ -128,7 +137,9 @@ bool sl_config_resolve_cores(const struct sl_config *config, const cpu_set_t *us
 		ok = choose_counted(&c, automatic ? automatic : 1);
 		break;
 	}
-	if (ok)
+	if (ok) {
 		settle_idle(&c);
+		settle_helpers(&c);
+	}
 	return ok;
 }

@@ -110,7 +110,7 @@ create_control(struct sl_gateway *gw)
 	if (rc == 0)
 		rc = sl_neighbour_protocol_create(&gw->neighbours, &neighbours);
 	if (rc == 0)
-		rc = sl_resolver_create(&gw->resolver, NULL, NULL);
+		rc = sl_resolver_create(&gw->resolver, NULL, NULL, &gw->cores.helpers);
 	return rc;
 }
 

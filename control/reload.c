@@ -135,6 +135,8 @@ work(void *arg)
 	struct sl_reload *r = arg;
 	const uint64_t one = 1;
 
+	/* where these are not to be had any more, it stays on control's */
+	pthread_setaffinity_np(pthread_self(), sizeof(r->gw->cores.helpers), &r->gw->cores.helpers);
 	if (r->stage == CLEANING)
 		discard(r);
 	else if (r->orders[0].kind == SL_ORDER_SAVE)

@@ -64,6 +64,7 @@ struct sl_resolver {
 	struct answers answers;      /* at most one per request */
 	sl_resolver_lookup lookup;
 	void *ctx;
+	cpu_set_t cpus; /* empty: none were given */
 	int fd;
 	bool stop;
 	unsigned threads, idle; /* those that wait are idle */
@@ -320,6 +321,8 @@ thread_main(void *arg)
 	struct sl_resolver *r = arg;
 	struct request *req;
 
+	if (CPU_COUNT(&r->cpus) > 0)
+		pthread_setaffinity_np(pthread_self(), sizeof(r->cpus), &r->cpus);
 	pthread_mutex_lock(&r->lock);
 	while ((req = next_request(r)))
 		serve(r, req);
@@ -328,7 +331,7 @@ thread_main(void *arg)
 }
 
 int
-sl_resolver_create(struct sl_resolver **out, sl_resolver_lookup lookup, void *ctx)
+sl_resolver_create(struct sl_resolver **out, sl_resolver_lookup lookup, void *ctx, const cpu_set_t *cpus)
 {
 	struct sl_resolver *r = calloc(1, sizeof(*r));
 	pthread_condattr_t attr;
@@ -339,6 +342,8 @@ sl_resolver_create(struct sl_resolver **out, sl_resolver_lookup lookup, void *ct
 	TAILQ_INIT(&r->answers);
 	r->lookup = lookup ? lookup : system_lookup;
 	r->ctx = ctx;
+	if (cpus)
+		r->cpus = *cpus;
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -44,8 +45,11 @@ struct sl_resolver_answer {
 /* Looks one name up: fills at most SL_RESOLVER_ADDRESSES endpoints and *n. 0 or an EAI_* code. On one of the resolver's threads. */
 typedef int (*sl_resolver_lookup)(void *ctx, const char *host, uint16_t port, struct sl_endpoint *out, unsigned *n);
 
-/* lookup NULL: getaddrinfo. 0 and *out set, or a negative errno. */
-int sl_resolver_create(struct sl_resolver **out, sl_resolver_lookup lookup, void *ctx);
+/*
+ * lookup NULL: getaddrinfo. cpus: where its threads run, if these are to be had; NULL: where the caller's thread does. 0 and *out set, or
+ * a negative errno.
+ */
+int sl_resolver_create(struct sl_resolver **out, sl_resolver_lookup lookup, void *ctx, const cpu_set_t *cpus);
 /* Drops what was asked. A lookup in progress ends on its own and is forgotten. NULL is allowed. */
 void sl_resolver_destroy(struct sl_resolver *r);
 

@@ -59,7 +59,7 @@ setup(void)
 
 	r = wg_rig_create();
 	atomic_store(&address, 1);
-	cr_assert_eq(sl_resolver_create(&r->gw.resolver, lookup, NULL), 0);
+	cr_assert_eq(sl_resolver_create(&r->gw.resolver, lookup, NULL, NULL), 0);
 	cr_assert_eq(sl_gateway_if_set_key(r->wg0, key0), 0);
 	cr_assert_eq(sl_gateway_if_set_key(r->wg1, key1), 0);
 	sl_x25519_public(public_key, key1);

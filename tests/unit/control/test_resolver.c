@@ -69,7 +69,7 @@ static struct sl_resolver_answer a; /* the last that was taken */
 static void
 setup(void)
 {
-	cr_assert_eq(sl_resolver_create(&r, lookup, NULL), 0);
+	cr_assert_eq(sl_resolver_create(&r, lookup, NULL, NULL), 0);
 }
 
 static void
@@ -110,6 +110,31 @@ Test(resolver, names_become_endpoints)
 	cr_expect_eq(a.endpoints[1].ip.family, SL_AF_INET6);
 	cr_expect_eq(a.endpoints[1].port, 51820);
 	cr_expect(!wait_for(0), "not readable without answers");
+}
+
+static int
+where_it_runs(void *ctx, const char *host, uint16_t port, struct sl_endpoint *out, unsigned *n)
+{
+	*n = 0;
+	return sched_getaffinity(0, sizeof(cpu_set_t), ctx) == 0 ? EAI_NONAME : EAI_FAIL;
+}
+
+/* The last CPU of those that the test has. */
+Test(resolver, its_threads_run_where_they_are_told)
+{
+	cpu_set_t all, told, is;
+
+	cr_assert_eq(sched_getaffinity(0, sizeof(all), &all), 0);
+	CPU_ZERO(&told);
+	for (unsigned i = CPU_SETSIZE; i-- > 0 && CPU_COUNT(&told) == 0;)
+		if (CPU_ISSET(i, &all))
+			CPU_SET(i, &told);
+	sl_resolver_destroy(r);
+	cr_assert_eq(sl_resolver_create(&r, where_it_runs, &is, &told), 0);
+	cr_assert_eq(sl_resolver_ask(r, 1, "a", 1, 0), 0);
+	cr_assert(wait_for(PATIENCE));
+	cr_expect_str_eq(a.error, gai_strerror(EAI_NONAME));
+	cr_expect(CPU_EQUAL(&is, &told));
 }
 
 Test(resolver, an_answer_needs_no_memory)
@@ -335,7 +360,7 @@ Test(resolver, the_system_knows_localhost)
 	char longer[SL_RESOLVER_HOST_LEN + 1];
 
 	sl_resolver_destroy(r);
-	cr_assert_eq(sl_resolver_create(&r, NULL, NULL), 0);
+	cr_assert_eq(sl_resolver_create(&r, NULL, NULL, NULL), 0);
 	memset(longer, 'a', SL_RESOLVER_HOST_LEN);
 	longer[SL_RESOLVER_HOST_LEN] = '\0';
 	cr_expect_eq(sl_resolver_ask(r, 1, longer, 1, 0), -EINVAL);

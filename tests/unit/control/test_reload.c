@@ -1,4 +1,4 @@
-/* What a reload cannot make: all else is made, and the next reload tries it again. */
+/* What a reload cannot make: all else is made, and the next reload tries it again. And where its thread runs. */
 #include <criterion/criterion.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@ end(void)
 	config_folder_remove(&folder);
 }
 
-TestSuite(reload_unmade, .init = begin, .fini = end, .timeout = 120);
+TestSuite(reload, .init = begin, .fini = end, .timeout = 120);
 
 static void
 wait_for_thread(void)
@@ -75,7 +75,7 @@ begins(const char *text, const char *with)
 }
 
 /* A process has the interface's socket. */
-Test(reload_unmade, an_interface_comes_when_its_socket_is_free)
+Test(reload, an_interface_comes_when_its_socket_is_free)
 {
 	static const char lines[] = "+ interface wg1\n+ address wg1 10.1.0.1/24\n+ listen-port wg1 7\n+ peer wg1/a\n"
 				    "+ route 10.2.0.0/16 interface wg1\n";
@@ -128,7 +128,7 @@ write_peers(unsigned from, unsigned to)
 }
 
 /* More than there is room for; those that had none come when others have gone. */
-Test(reload_unmade, peers_come_when_there_is_room)
+Test(reload, peers_come_when_there_is_room)
 {
 	const unsigned room = hub->gw.dp->peers.capacity;
 	struct sl_gateway_if *wg0;
@@ -146,4 +146,31 @@ Test(reload_unmade, peers_come_when_there_is_room)
 	cr_expect_eq(sl_proto_if_n_peers(wg0->proto), room - 100);
 	cr_expect_eq(sl_allowed_ips_total(hub->gw.allowed), room - 100);
 	cr_expect(begins(reload(false), "0 changes made"), "%s", hub->answer);
+}
+
+/* Where its thread runs, a command that it starts does. */
+Test(reload, its_thread_runs_where_helpers_do)
+{
+	char text[1024], said[256] = "", want[64];
+	cpu_set_t all, *helpers = &hub->gw.cores.helpers;
+	unsigned cpu = CPU_SETSIZE;
+	FILE *in;
+
+	cr_assert_eq(sched_getaffinity(0, sizeof(all), &all), 0);
+	while (!CPU_ISSET(cpu - 1, &all))
+		cpu--;
+	CPU_ZERO(helpers);
+	CPU_SET(cpu - 1, helpers);
+	snprintf(text, sizeof(text),
+		PORTS "interfaces:\n  wg0:\n    private-key-command: [sh, -c, \"grep Cpus_allowed_list /proc/self/status "
+		      ">%s/cpus; echo " SECRET "\"]\n", folder.path);
+	config_folder_write(&folder, "hub.yaml", 0600, text);
+	reload(false);
+	cr_assert_not(hub->failed, "%s", hub->answer);
+	in = fopen(config_folder_path(&folder, "cpus"), "r");
+	cr_assert_not_null(in);
+	cr_assert_not_null(fgets(said, sizeof(said), in));
+	fclose(in);
+	snprintf(want, sizeof(want), "Cpus_allowed_list:\t%u\n", cpu - 1);
+	cr_expect_str_eq(said, want);
 }
