@@ -219,7 +219,7 @@ static bool port_ok(const char *text)
 	if (equals == NULL || equals[1] == '\0' || equals - text > SL_CONFIG_NAME_MAX)
 		return false;
 	snprintf(name, sizeof(name), "%.*s", (int)(equals - text), text);
-	return sl_wg_quick_name_ok(name);
+	return sl_name_problem(name) == NULL;
 }
 
 /* SL_EXIT_DONE where the command goes on, -1 where it is done, else the exit code. */
@@ -241,10 +241,8 @@ static int parse(struct import *im, int argc, char **argv)
 		if (opt == 'p' && (!port_ok(optarg) || im->n_ports == PORTS_MAX))
 			return sl_usage_error(
 			        "import", "--port `%s`: give NAME=DEVICE, such as wan0=af_packet:eth0", optarg);
-		if (opt == 'i' && !sl_wg_quick_name_ok(optarg))
-			return sl_usage_error("import",
-			        "--interface `%s`: give at most %d letters, digits and _ = + . -", optarg,
-			        SL_CONFIG_NAME_MAX);
+		if (opt == 'i' && sl_name_problem(optarg))
+			return sl_usage_error("import", "--interface: `%s` %s", optarg, sl_name_problem(optarg));
 		if (opt == 'k' && strcmp(optarg, "-") == 0)
 			return sl_usage_error("import",
 			        "--key-file -: the configuration is what goes to stdout; name a file for the key");

@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 #include "app/mesh_given.h"
-#include "app/net_text.h"
 #include "control/config.h"
+#include "control/net_text.h"
 
 enum {
 	SL_MESH_SITES_MAX = 1000,

@@ -4,9 +4,10 @@
 #include <yaml.h>
 
 #include "app/mesh.h"
-#include "app/nearest.h"
 #include "app/wg_quick.h"
 #include "control/config_write.h"
+#include "control/nearest.h"
+#include "control/net_text.h"
 
 enum {
 	KEYS_MAX = 12, /* more than any mapping here has */
@@ -108,7 +109,7 @@ static void read_mapping(struct reader *r, const yaml_node_t *node, const char *
 			continue;
 		if (key == NULL) {
 			ERROR(r, name, "unknown key '%.*s'; did you mean '%s'?", SHOWN, text,
-			        sl_nearest_word(text, names, n));
+			        sl_nearest(text, strlen(text), names, n));
 		} else if (seen[key - keys]) {
 			struct sl_place first = place_of(seen[key - keys]);
 
@@ -272,7 +273,7 @@ static void write_port(struct reader *r, FILE *out, const yaml_node_t *node, con
 			known |= strcmp(key, keys[i]) == 0;
 		if (key && !known)
 			ERROR(r, node_at(r, pair->key), "unknown key '%.*s'; did you mean '%s'?", SHOWN, key,
-			        sl_nearest_word(key, keys, n));
+			        sl_nearest(key, strlen(key), keys, n));
 		if (!known)
 			continue;
 		fprintf(out, "%s%s: ", separator, key);
@@ -295,10 +296,8 @@ static void take_ports(struct reader *r, const yaml_node_t *node, const char *ke
 	for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
 		const char *name = text_of(r, node_at(r, pair->key), key);
 
-		if (name && !sl_wg_quick_name_ok(name))
-			ERROR(r, node_at(r, pair->key),
-			        "port name '%.*s' is not valid; use at most %d letters, digits and _ = + . -", SHOWN,
-			        name, SL_CONFIG_NAME_MAX);
+		if (name && sl_name_problem(name))
+			ERROR(r, node_at(r, pair->key), "port name '%.*s' %s", SHOWN, name, sl_name_problem(name));
 		else if (name && expect(r, node_at(r, pair->value), YAML_MAPPING_NODE, name))
 			write_port(r, out, node_at(r, pair->value), name);
 	}
@@ -378,9 +377,8 @@ static void take_interface(struct reader *r, const yaml_node_t *node, const char
 {
 	const char *text = text_of(r, node, key);
 
-	if (text && !sl_wg_quick_name_ok(text))
-		ERROR(r, node, "%s: name '%.*s' is not valid; use at most %d letters, digits and _ = + . -", key, SHOWN,
-		        text, SL_CONFIG_NAME_MAX);
+	if (text && sl_name_problem(text))
+		ERROR(r, node, "%s: name '%.*s' %s", key, SHOWN, text, sl_name_problem(text));
 	else if (text)
 		strcpy(r->mesh->interface, text);
 }
@@ -446,7 +444,7 @@ static int site_of(struct reader *r, const yaml_node_t *node, const char *key)
 	for (uint32_t i = 0; i < r->mesh->n_sites; i++)
 		names[i] = r->mesh->sites[i].name;
 	ERROR(r, node, "%s: no site '%.*s'; did you mean '%s'?", key, SHOWN, text,
-	        sl_nearest_word(text, names, r->mesh->n_sites));
+	        sl_nearest(text, strlen(text), names, r->mesh->n_sites));
 	free(names);
 	return -1;
 }

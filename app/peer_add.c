@@ -9,7 +9,6 @@
 
 #include "app/atomic_file.h"
 #include "app/commands.h"
-#include "app/net_text.h"
 #include "app/peer_commands.h"
 #include "app/peer_store.h"
 #include "app/pool.h"
@@ -17,6 +16,7 @@
 #include "app/usage.h"
 #include "control/config_memory.h"
 #include "control/config_write.h"
+#include "control/net_text.h"
 #include "control/secret_stream.h"
 #include "crypto/base64.h"
 #include "crypto/random.h"

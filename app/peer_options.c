@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "app/commands.h"
-#include "app/net_text.h"
 #include "app/options.h"
 #include "app/usage.h"
+#include "control/net_text.h"
 #include "control/rfc3339.h"
 
 enum {

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "app/net_text.h"
 #include "control/config.h"
+#include "control/net_text.h"
 
 /* A peer, and the lines that messages name. */
 struct sl_wg_quick_peer {
@@ -42,8 +42,6 @@ void sl_wg_quick_free(struct sl_wg_quick *w);
 /* The interface's name as wg-quick takes it from the file's, wg0 of /etc/wireguard/wg0.conf. False where it cannot be
  * one. */
 bool sl_wg_quick_name(const char *path, char name[SL_CONFIG_NAME_MAX + 1]);
-/* Whether text can be the name of an interface or port. */
-bool sl_wg_quick_name_ok(const char *text);
 
 /*
  * The name that a comment gives a peer: `# bob`, `# Name = bob`, and what common tools write (`### Client bob`,

@@ -8,19 +8,6 @@ enum {
 	WORDS_MAX = 3, /* more of them are a sentence and no name */
 };
 
-bool sl_wg_quick_name_ok(const char *text)
-{
-	size_t len = strlen(text);
-
-	if (len == 0 || len > SL_CONFIG_NAME_MAX || strcmp(text, "all") == 0 || strcmp(text, "interfaces") == 0 ||
-	        strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!isalnum((unsigned char)text[i]) && !strchr("_=+.-", text[i]))
-			return false;
-	return true;
-}
-
 bool sl_wg_quick_name(const char *path, char name[SL_CONFIG_NAME_MAX + 1])
 {
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
@@ -32,7 +19,7 @@ bool sl_wg_quick_name(const char *path, char name[SL_CONFIG_NAME_MAX + 1])
 		return false;
 	memcpy(name, base, len);
 	name[len] = '\0';
-	return sl_wg_quick_name_ok(name);
+	return sl_name_problem(name) == NULL;
 }
 
 /* Whether text begins with the word, in any case, and something that is not part of it follows. */

@@ -3,9 +3,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "app/nearest.h"
-#include "app/net_text.h"
 #include "app/wg_quick_lines.h"
+#include "control/nearest.h"
+#include "control/net_text.h"
 #include "crypto/base64.h"
 #include "crypto/wipe.h"
 #include "crypto/x25519.h"
@@ -291,7 +291,7 @@ static void unknown_key(struct sl_wg_quick_reader *r, const struct key *keys, si
 		        in_peer ? "[Peer]" : "[Interface]", in_peer ? "[Interface]" : "[Peer]");
 	else
 		sl_wg_quick_error(r, false, r->line, "unknown key '%s'; did you mean '%s'?",
-		        sl_wg_quick_word(name), sl_nearest_word(name, names, n));
+		        sl_wg_quick_word(name), sl_nearest(name, strlen(name), names, n));
 }
 
 void sl_wg_quick_take(struct sl_wg_quick_reader *r, const char *name, char *value)

@@ -18,6 +18,7 @@
 #include "control/config.h"
 #include "control/config_ahead.h"
 #include "control/config_memory.h"
+#include "control/nearest.h"
 
 enum sl_node_kind {
 	SL_NODE_END, /* of the sequence or mapping, or of everything after a syntax error */
@@ -179,9 +180,6 @@ void sl_load_mapping(struct sl_loader *ld, const struct sl_node *node, const cha
 
 /* Reads a sequence, or a single value that stands for a sequence of one. Calls parse for each element. */
 void sl_load_list(struct sl_loader *ld, const struct sl_node *node, const char *key, sl_parse_fn *parse, void *out);
-
-/* The candidate least different from text. */
-const char *sl_nearest(const char *text, size_t len, const char *const *candidates, size_t n);
 
 /* --- scalars (config_value.c); false after an error --- */
 

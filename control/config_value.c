@@ -4,13 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "control/net_text.h"
 #include "control/rfc3339.h"
 
 enum {
 	DECIMAL_MAX = 10, /* digits of a number that fits 32 bits */
-	HOST_MAX = 253,   /* RFC 1035 section 2.3.4, without the root's dot */
-	HOST_LABEL_MAX = 63,
-	PORT_MAX = 65535,
 	WORDS_TEXT = 128,
 };
 
@@ -137,107 +135,32 @@ bool sl_value_prefix(
 
 const char *sl_value_name(struct sl_loader *ld, const struct sl_node *node, const char *what)
 {
-	static const char *const taken[] = {"all", "interfaces", ".", ".."};
+	const char *problem;
 
 	if (!sl_value_text(ld, node, what))
 		return NULL;
-	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
-		if (strcmp(node->text, taken[i]) == 0) {
-			sl_load_error(ld, node->place, "%s name '%s' has a meaning of its own; choose another", what,
-			        node->text);
-			return NULL;
-		}
-	for (size_t i = 0; i < node->len; i++)
-		if (!isalnum((unsigned char)node->text[i]) && !strchr("_=+.-", node->text[i])) {
-			sl_load_error(ld, node->place, "%s name '%s' is not valid; use letters, digits and _ = + . -",
-			        what, sl_show(node->text, node->len));
-			return NULL;
-		}
-	if (node->len > SL_CONFIG_NAME_MAX) {
-		sl_load_error(ld, node->place, "%s name '%s' is too long; use at most %d characters", what,
-		        sl_show(node->text, node->len), SL_CONFIG_NAME_MAX);
-		return NULL;
-	}
-	return sl_arena_text(&ld->arena, node->text, node->len);
-}
-
-/* A host name as resolvers take it; underscores are found in the field. */
-static bool host_ok(const char *host, size_t len)
-{
-	size_t label = 0;
-	bool letter = false;
-
-	if (len && host[len - 1] == '.')
-		len--;
-	if (len == 0 || len > HOST_MAX)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (host[i] == '.') {
-			if (label == 0)
-				return false;
-			label = 0;
-			continue;
-		}
-		if (!isalnum((unsigned char)host[i]) && !((host[i] == '-' && label) || host[i] == '_'))
-			return false;
-		if (++label > HOST_LABEL_MAX)
-			return false;
-		letter |= !isdigit((unsigned char)host[i]);
-	}
-	/* all digits and dots: an IPv4 address that is wrong, not a name */
-	return label != 0 && letter;
-}
-
-static bool endpoint_literal(
-        struct sl_loader *ld, const struct sl_node *node, const char *key, struct sl_config_endpoint *out)
-{
-	const struct sl_ip *ip = &out->literal.ip;
-
-	out->port = out->literal.port;
-	if (!sl_ip_is_zero(ip) && !sl_ip_is_multicast(ip) && !sl_ip_is_loopback(ip))
-		return true;
-	sl_load_error(ld, node->place, "%s: nothing can be sent to '%s'; give a peer's own address", key, node->text);
-	return false;
+	problem = sl_name_problem(node->text);
+	if (problem == NULL)
+		return sl_arena_text(&ld->arena, node->text, node->len);
+	sl_load_error(ld, node->place, "%s name '%s' %s", what, sl_show(node->text, node->len), problem);
+	return NULL;
 }
 
 bool sl_value_endpoint(
         struct sl_loader *ld, const struct sl_node *node, const char *key, struct sl_config_endpoint *out)
 {
-	const char *colon;
-	uint64_t port;
+	char host[SL_HOST_TEXT];
+	const char *problem;
 
 	memset(out, 0, sizeof(*out));
 	if (!sl_value_text(ld, node, key))
 		return false;
-	if (sl_endpoint_parse(node->text, &out->literal))
-		return endpoint_literal(ld, node, key, out);
-	colon = strrchr(node->text, ':');
-	if (!colon) {
-		sl_load_error(ld, node->place, "%s: '%s' has no port; add one, such as :51820", key,
-		        sl_show(node->text, node->len));
-		return false;
-	}
-	if (node->text[0] != '[' && memchr(node->text, ':', (size_t)(colon - node->text))) {
-		sl_load_error(ld, node->place,
-		        "%s: '%s' is not an address and port; write an IPv6 one as [2001:db8::1]:51820", key,
-		        sl_show(node->text, node->len));
-		return false;
-	}
-	if (!parse_decimal(colon + 1, strlen(colon + 1), &port) || port == 0 || port > PORT_MAX) {
-		sl_load_error(ld, node->place, "%s: '%s' is not a port; give a number from 1 to %d", key,
-		        sl_show(colon + 1, strlen(colon + 1)), PORT_MAX);
-		return false;
-	}
-	if (!host_ok(node->text, (size_t)(colon - node->text))) {
-		sl_load_error(ld, node->place,
-		        "%s: '%s' is neither an IP address nor a host name; write ADDRESS:PORT or "
-		        "NAME:PORT",
-		        key, sl_show(node->text, (size_t)(colon - node->text)));
-		return false;
-	}
-	out->host = sl_arena_text(&ld->arena, node->text, (size_t)(colon - node->text));
-	out->port = (uint16_t)port;
-	return true;
+	problem = sl_endpoint_read(node->text, 0, host, out);
+	if (out->host)
+		out->host = sl_arena_text(&ld->arena, host, strlen(host));
+	if (problem)
+		sl_load_error(ld, node->place, "%s: '%s' %s", key, sl_show(node->text, node->len), problem);
+	return problem == NULL;
 }
 
 bool sl_value_time(struct sl_loader *ld, const struct sl_node *node, const char *key, int64_t *out)
@@ -264,26 +187,6 @@ void sl_parse_mtu(struct sl_loader *ld, const struct sl_node *node, const char *
 	sl_value_number(ld, node, key, SL_CONFIG_MTU_MIN, SL_CONFIG_MTU_MAX, out);
 }
 
-/* What keeps an address from being a host's own; NULL if nothing does. */
-static const char *address_problem(const struct sl_prefix *prefix)
-{
-	const struct sl_ip *ip = &prefix->addr;
-	unsigned bits = sl_family_bits(ip->family);
-	struct sl_prefix network = *prefix;
-	struct sl_ip broadcast;
-
-	if (prefix->len == 0)
-		return "has a prefix length of 0; give the network's";
-	if (sl_ip_is_zero(ip) || sl_ip_is_multicast(ip) || sl_ip_is_loopback(ip))
-		return "cannot be an address of ours; give a unicast one";
-	sl_prefix_mask(&network);
-	if (prefix->len < bits - 1u && sl_ip_equal(&network.addr, ip))
-		return "is the network's own address; give a host's in it";
-	if (sl_prefix_broadcast(prefix, &broadcast) && sl_ip_equal(&broadcast, ip))
-		return "is the network's broadcast address; give a host's in it";
-	return NULL;
-}
-
 void sl_parse_address(struct sl_loader *ld, const struct sl_node *node, const char *key, void *out)
 {
 	struct sl_address_list *list = out;
@@ -292,7 +195,7 @@ void sl_parse_address(struct sl_loader *ld, const struct sl_node *node, const ch
 
 	if (!sl_value_prefix(ld, node, key, list->need_len, &address.prefix))
 		return;
-	problem = address_problem(&address.prefix);
+	problem = sl_own_address_problem(&address.prefix);
 	if (problem)
 		sl_load_error(ld, node->place, "%s: %s %s", key, node->text, problem);
 	else if (list->n == SL_CONFIG_ADDRESSES_MAX)

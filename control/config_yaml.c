@@ -12,8 +12,7 @@ enum {
 	DEPTH_MAX = 16, /* of nodes within nodes; the deepest legal one is 6 */
 	WHERE_LEN = 320,
 	WHERE_BUFFERS = 4,
-	KEY_RUN = 32,           /* so many characters of base64 in a row may be a good part of a key */
-	DISTANCE_TEXT_MAX = 32, /* longer words are compared by their beginning */
+	KEY_RUN = 32, /* so many characters of base64 in a row may be a good part of a key */
 };
 
 static void add(struct sl_loader *ld, bool warning, struct sl_place place, const char *format, va_list args)
@@ -319,51 +318,6 @@ bool sl_load_expect(struct sl_loader *ld, const struct sl_node *node, enum sl_no
 		sl_load_error(ld, node->place, "%s: not %s; write one", key, kind_name(kind));
 	sl_yaml_skip(ld, node);
 	return false;
-}
-
-/* Levenshtein's distance, over one row. */
-static unsigned distance(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	unsigned row[DISTANCE_TEXT_MAX + 1];
-
-	if (a_len > DISTANCE_TEXT_MAX)
-		a_len = DISTANCE_TEXT_MAX;
-	if (b_len > DISTANCE_TEXT_MAX)
-		b_len = DISTANCE_TEXT_MAX;
-	for (unsigned j = 0; j <= b_len; j++)
-		row[j] = j;
-	for (size_t i = 0; i < a_len; i++) {
-		unsigned diagonal = row[0];
-
-		row[0]++;
-		for (size_t j = 0; j < b_len; j++) {
-			unsigned best = diagonal + (a[i] != b[j]);
-
-			if (best > row[j] + 1)
-				best = row[j] + 1;
-			if (best > row[j + 1] + 1)
-				best = row[j + 1] + 1;
-			diagonal = row[j + 1];
-			row[j + 1] = best;
-		}
-	}
-	return row[b_len];
-}
-
-const char *sl_nearest(const char *text, size_t len, const char *const *candidates, size_t n)
-{
-	const char *nearest = candidates[0];
-	unsigned least = UINT32_MAX;
-
-	for (size_t i = 0; i < n; i++) {
-		unsigned d = distance(text, len, candidates[i], strlen(candidates[i]));
-
-		if (d < least) {
-			least = d;
-			nearest = candidates[i];
-		}
-	}
-	return nearest;
 }
 
 static void unknown_key(struct sl_loader *ld, const struct sl_node *name, const struct sl_key *keys, size_t n_keys)

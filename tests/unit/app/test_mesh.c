@@ -422,7 +422,7 @@ static const struct {
         {"mtu: 1400\nmtu: 1400", "2:1: 'mtu' is given twice, first at 1:1; keep one of them"},
         {"mtu: 500", "1:6: mtu: '500' is not a number from 1280 to 9000; give one"},
         {"listen-port: 0", "1:14: listen-port: '0' is not a number from 1 to 65535; give one"},
-        {"interface: a b", "1:12: interface: name 'a b' is not valid; use at most 15 letters, digits and _ = + . -"},
+        {"interface: a b", "1:12: interface: name 'a b' is not valid; use letters, digits and _ = + . -"},
         {"topology: ring", "1:11: topology: 'ring' is not known; give full, hub-and-spoke or partial"},
         {"preshared-keys: yes", "1:17: preshared-keys: 'yes' is not known; give true or false"},
         {"network: 10.0.0.1/24", "1:10: network: 10.0.0.1/24 is not a network's address; give one without host bits "

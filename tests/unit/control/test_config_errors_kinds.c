@@ -175,17 +175,15 @@ static const struct config_case values[] = {
                 "t.yaml:10:19: endpoint: 'udp://192.0.2.9:51820' is not an address and port; write an IPv6 one as "
                 "[2001:db8::1]:51820\n"},
         {"endpoint_service", PEER("        endpoint: fra.example.net:http\n"),
-                "t.yaml:10:19: endpoint: 'http' is not a port; give a number from 1 to 65535\n"},
+                "t.yaml:10:19: endpoint: 'fra.example.net:http' has a port that is none; give a number from 1 to 65535\n"},
         {"endpoint_here", PEER("        endpoint: 127.0.0.1:51820\n"),
-                "t.yaml:10:19: endpoint: nothing can be sent to '127.0.0.1:51820'; give a peer's own address\n"},
+                "t.yaml:10:19: endpoint: '127.0.0.1:51820' is nothing to send to; give a peer's own address\n"},
         {"endpoint_zone", PEER("        endpoint: '[fe80::1%eth0]:1'\n"),
-                "t.yaml:10:19: endpoint: '[fe80::1%eth0]' is neither an IP address nor a host name; write ADDRESS:PORT "
-                "or "
-                "NAME:PORT\n"},
+                "t.yaml:10:19: endpoint: '[fe80::1%eth0]:1' is neither an IP address nor a host name with a port; "
+                "write ADDRESS:PORT or NAME:PORT\n"},
         {"endpoint_unclosed", PEER("        endpoint: '[2001:db8::1:51820'\n"),
-                "t.yaml:10:19: endpoint: '[2001:db8::1' is neither an IP address nor a host name; write ADDRESS:PORT "
-                "or "
-                "NAME:PORT\n"},
+                "t.yaml:10:19: endpoint: '[2001:db8::1:51820' is neither an IP address nor a host name with a port; "
+                "write ADDRESS:PORT or NAME:PORT\n"},
         {"endpoint_with_a_space", PEER("        endpoint: 192.0.2.9: 51820\n"),
                 "t.yaml:10:19: endpoint: '192.0.2.9' has no port; add one, such as :51820\n"
                 "t.yaml:10:28: not YAML: mapping values are not allowed in this context" HINT},

@@ -119,22 +119,22 @@ static const struct config_case peers[] = {
         {"endpoint_is_a_part_of_a_key", PEER("        endpoint: yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3f\n"),
                 "t.yaml:10:19: endpoint: '(not shown, it may be a key)' has no port; add one, such as :51820\n"},
         {"endpoint_port_0", PEER("        endpoint: 192.0.2.9:0\n"),
-                "t.yaml:10:19: endpoint: '0' is not a port; give a number from 1 to 65535\n"},
+                "t.yaml:10:19: endpoint: '192.0.2.9:0' has a port that is none; give a number from 1 to 65535\n"},
         {"endpoint_port_large", PEER("        endpoint: 192.0.2.9:65536\n"),
-                "t.yaml:10:19: endpoint: '65536' is not a port; give a number from 1 to 65535\n"},
+                "t.yaml:10:19: endpoint: '192.0.2.9:65536' has a port that is none; give a number from 1 to 65535\n"},
         {"endpoint_v6_bare", PEER("        endpoint: 2001:db8::9:51820\n"),
                 "t.yaml:10:19: endpoint: '2001:db8::9:51820' is not an address and port; write an IPv6 one as "
                 "[2001:db8::1]:51820\n"},
         {"endpoint_bad_v4", PEER("        endpoint: 192.0.2:51820\n"),
-                "t.yaml:10:19: endpoint: '192.0.2' is neither an IP address nor a host name; write ADDRESS:PORT or "
-                "NAME:PORT\n"},
+                "t.yaml:10:19: endpoint: '192.0.2:51820' is neither an IP address nor a host name with a port; "
+                "write ADDRESS:PORT or NAME:PORT\n"},
         {"endpoint_bad_name", PEER("        endpoint: fra_.exa mple.net:51820\n"),
-                "t.yaml:10:19: endpoint: 'fra_.exa…' is neither an IP address nor a host name; write ADDRESS:PORT or "
-                "NAME:PORT\n"},
+                "t.yaml:10:19: endpoint: 'fra_.exa…' is neither an IP address nor a host name with a port; "
+                "write ADDRESS:PORT or NAME:PORT\n"},
         {"endpoint_zero", PEER("        endpoint: 0.0.0.0:51820\n"),
-                "t.yaml:10:19: endpoint: nothing can be sent to '0.0.0.0:51820'; give a peer's own address\n"},
+                "t.yaml:10:19: endpoint: '0.0.0.0:51820' is nothing to send to; give a peer's own address\n"},
         {"endpoint_multicast", PEER("        endpoint: '[ff02::1]:51820'\n"),
-                "t.yaml:10:19: endpoint: nothing can be sent to '[ff02::1]:51820'; give a peer's own address\n"},
+                "t.yaml:10:19: endpoint: '[ff02::1]:51820' is nothing to send to; give a peer's own address\n"},
         {"endpoint_list", PEER("        endpoint: [\"192.0.2.9:1\"]\n"),
                 "t.yaml:10:19: endpoint: not a single value; write one\n"},
         {"allowed_bad", PEER("        allowed-ips: [10.0.0.0/33]\n"),

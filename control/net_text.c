@@ -1,13 +1,15 @@
-#include "app/net_text.h"
+#include "control/net_text.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
 	PORT_MAX = 65535,
 	PORT_DIGITS = 5,
-	LABEL_MAX = 63, /* RFC 1035 section 2.3.4 */
+	LABEL_MAX = 63, /* RFC 1035 section 2.3.4, */
+	HOST_MAX = 253, /* without the root's dot */
 };
 
 const char *sl_own_address_problem(const struct sl_prefix *prefix)
@@ -27,23 +29,47 @@ const char *sl_own_address_problem(const struct sl_prefix *prefix)
 	return NULL;
 }
 
+const char *sl_name_problem(const char *text)
+{
+	static const char *const taken[] = {"all", "interfaces", ".", ".."};
+	size_t len = strlen(text);
+
+	if (len == 0)
+		return "is empty; give one";
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		if (strcmp(text, taken[i]) == 0)
+			return "has a meaning of its own; choose another";
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)text[i]) && !strchr("_=+.-", text[i]))
+			return "is not valid; use letters, digits and _ = + . -";
+	_Static_assert(SL_CONFIG_NAME_MAX == 15, "the message says it");
+	return len > SL_CONFIG_NAME_MAX ? "is too long; use at most 15 characters" : NULL;
+}
+
 bool sl_host_ok(const char *host)
 {
 	size_t label = 0, len = strlen(host);
 	bool letter = false;
 
+	if (len && host[len - 1] == '.')
+		len--;
+	if (len == 0 || len > HOST_MAX)
+		return false;
 	for (size_t i = 0; i < len; i++) {
-		if (host[i] == '.' && label == 0)
+		if (host[i] == '.') {
+			if (label == 0)
+				return false;
+			label = 0;
+			continue;
+		}
+		/* underscores are found in the field */
+		if (!isalnum((unsigned char)host[i]) && !((host[i] == '-' && label) || host[i] == '_'))
 			return false;
-		if (host[i] != '.' && !isalnum((unsigned char)host[i]) && host[i] != '_' &&
-		        (host[i] != '-' || label == 0))
+		if (++label > LABEL_MAX)
 			return false;
-		label = host[i] == '.' ? 0 : label + 1;
-		if (label > LABEL_MAX)
-			return false;
-		letter |= host[i] != '.' && !isdigit((unsigned char)host[i]);
+		letter |= !isdigit((unsigned char)host[i]);
 	}
-	return letter;
+	return label != 0 && letter;
 }
 
 static uint16_t parse_port(const char *text)
@@ -74,11 +100,11 @@ const char *sl_endpoint_read(const char *text, uint16_t port, char host[SL_HOST_
 			return "is too long; write ADDRESS:PORT or NAME:PORT";
 		if (strchr(host, ':') && host[0] != '[')
 			return "is not an address and port; write an IPv6 one as [2001:db8::1]:51820";
-		if (!sl_host_ok(host))
-			return "is neither an IP address nor a host name with a port; write ADDRESS:PORT or NAME:PORT";
 		out->port = colon ? parse_port(colon + 1) : port;
 		if (out->port == 0)
 			return "has a port that is none; give a number from 1 to 65535";
+		if (!sl_host_ok(host))
+			return "is neither an IP address nor a host name with a port; write ADDRESS:PORT or NAME:PORT";
 		out->host = host;
 		return NULL;
 	}

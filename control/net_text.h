@@ -1,6 +1,6 @@
 /*
- * Addresses and endpoints as people write them, judged as the configuration does (sluice.yaml(5)), for files of other
- * forms. Pure.
+ * Names, addresses and endpoints as people write them, judged and complained of in one way wherever they stand: in the
+ * configuration (sluice.yaml(5)) and in files of other forms that become one. Pure; any thread.
  */
 #pragma once
 
@@ -9,6 +9,9 @@
 enum {
 	SL_HOST_TEXT = 256, /* a host's name and a NUL */
 };
+
+/* What keeps text from being the name of an interface or port, and what to do, to be put after it; NULL if nothing does. */
+const char *sl_name_problem(const char *text);
 
 /* What keeps an address from being an interface's own, and what to do, to be put after the address; NULL if nothing
  * does. */

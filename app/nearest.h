@@ -1,9 +1,0 @@
-/*
- * The word that was probably meant. Pure.
- */
-#pragma once
-
-#include <stddef.h>
-
-/* The word of the list that takes the fewest changes of a letter to become `word`; case does not count. n ≥ 1. */
-const char *sl_nearest_word(const char *word, const char *const *words, size_t n);
