@@ -299,11 +299,11 @@ static void add_routes(struct sl_differ *d)
 
 	index_routes(d->old_config, &predecessors);
 	for (uint32_t i = 0; i < config->n_routes; i++) {
-		uint32_t old = sl_config_map_find(&predecessors, &config->routes[i].to);
+		uint32_t n = sl_config_map_find(&predecessors, &config->routes[i].to);
+		const struct sl_config_route *old = n == SL_CONFIG_MAP_NONE ? NULL : &d->old_config->routes[n];
 
-		if (old != SL_CONFIG_MAP_NONE && !d->old_config->routes[old].unmade && sl_ip_equal(&d->old_config->routes[old].via, &config->routes[i].via) &&
-		        strcmp(route_place(d->old_config, &d->old_config->routes[old]),
-		                route_place(config, &config->routes[i])) == 0)
+		if (old && !old->unmade && sl_ip_equal(&old->via, &config->routes[i].via) &&
+		        strcmp(route_place(d->old_config, old), route_place(config, &config->routes[i])) == 0)
 			continue;
 		sl_diff_step(d, SL_STEP_ROUTE_ADD)->route = &config->routes[i];
 	}
