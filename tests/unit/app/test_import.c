@@ -13,6 +13,7 @@
 #define KEY_C "gN65BkIKy1eCE9pP1wdc8ROUtkHLF2PfAqYdyYBz6EA="
 #define PSK   "FpCyhws9cxwWoV4xELtfJvjJN+zQVRPISllRWgeopVE="
 
+#define LONG "0123456789abcdef.0123456789abcdef.0123456789abcde." /* five are 250 characters */
 #define IFP  "  wg0:\n"
 #define OWN  "    private-key: " KEY "\n"
 #define PEER "[Peer]\nPublicKey=" KEY_A "\n"
@@ -197,6 +198,9 @@ static const struct {
         {PEER "AllowedIPs = 10.0.0.0/33\n",
                 "3: AllowedIPs: '10.0.0.0/33' is not a prefix; give one such as 10.0.0.0/24 or fd00::/64"},
         {PEER "Endpoint = vpn.example.net\n", "3: Endpoint: 'vpn.example.net' has no port; add one, such as :51820"},
+        {PEER "Endpoint = " LONG LONG LONG LONG LONG "last:1\n",
+                "3: Endpoint: '" LONG "0123456789' is neither an IP address nor a host name with a port; "
+                "write ADDRESS:PORT or NAME:PORT"},
         {PEER "Endpoint = vpn.example.net:0\n",
                 "3: Endpoint: 'vpn.example.net:0' has a port that is none; give a number from 1 to 65535"},
         {PEER "Endpoint = 2001:db8::1:51820\n", "3: Endpoint: '2001:db8::1:51820' is not an address and port; write an "

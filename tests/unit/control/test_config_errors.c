@@ -61,6 +61,7 @@ static const struct config_case keys[] = {
                 "t.yaml:10:9: unknown key 'allowedips'; did you mean 'allowed-ips'?\n"},
         {"wg_quick_word", PEER("        PersistentKeepalive: 25\n"),
                 "t.yaml:10:9: unknown key 'PersistentKeepalive'; did you mean 'persistent-keepalive'?\n"},
+        {"unknown_key_in_capitals", IFACE("    POOL: 3\n"), "t.yaml:7:5: unknown key 'POOL'; did you mean 'pool'?\n"},
         {"unknown_key_in_dataplane", VERSION "dataplane: {worker: 1}\n",
                 "t.yaml:2:13: unknown key 'worker'; did you mean 'workers'?\n"},
         {"unknown_key_in_route", ROUTE("  - {to: 10.9.0.0/16, gateway: 192.0.2.9}\n"),
