@@ -12,7 +12,7 @@
 
 struct mapping {
 	size_t resident; /* bytes */
-	char flags[256];
+	char flags[512];
 };
 
 /* What the kernel says of the mapping that an address lies in. */
