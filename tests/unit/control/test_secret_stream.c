@@ -11,6 +11,7 @@
 #define TEXT_LEN 60000 /* less than malloc takes from the kernel for itself */
 #define BLOCKS   64
 
+#ifndef __SANITIZE_ADDRESS__ /* it keeps memory elsewhere, and nobody may look at what is freed */
 /* The mark is nowhere as a whole but where it is written. */
 static char
 mark(size_t i)
@@ -65,13 +66,14 @@ Test(secret_stream, leaves_nothing_behind)
 	cr_expect(is_mark(text));
 	cr_expect_eq(text[TEXT_LEN - 1], '.');
 	cr_expect_eq(text[TEXT_LEN], '\0');
-	cr_expect_leq(marks_in_heap(), 1, "%u copies", marks_in_heap());
+	cr_expect_eq(marks_in_heap(), 1, "%u copies", marks_in_heap());
 	sl_wipe(text, len);
 	cr_expect_eq(marks_in_heap(), 0, "%u copies", marks_in_heap());
 	free(text);
 	while (n_blocks > 0)
 		free(blocks[--n_blocks]);
 }
+#endif
 
 Test(secret_stream, of_any_length)
 {
