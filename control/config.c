@@ -135,7 +135,7 @@ static struct sl_config *load(const char *path, const char *text, size_t len, co
 	if (old)
 		sl_again_begin(&ld, old);
 	if (text)
-		sl_source_read(&ld, sl_source_add(&ld, path), text, len, NULL, read_root);
+		sl_source_read(&ld, sl_source_add(&ld, path), &(struct sl_source_text){text, len, NULL, NULL}, read_root);
 	else
 		sl_source_load(&ld, path, (struct sl_place){0}, read_root);
 	sl_resolve_routes(&ld);

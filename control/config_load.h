@@ -13,12 +13,12 @@
 #include <stdint.h>
 
 #include <sys/stat.h>
-#include <yaml.h>
 
 #include "control/config.h"
 #include "control/config_ahead.h"
 #include "control/config_memory.h"
 #include "control/nearest.h"
+#include "control/yaml_events.h"
 
 enum sl_node_kind {
 	SL_NODE_END, /* of the sequence or mapping, or of everything after a syntax error */
@@ -35,15 +35,6 @@ struct sl_node {
 	size_t len;
 	bool null; /* nothing, `~` or `null`, not quoted */
 	bool bad;  /* an error has been reported about it already */
-};
-
-struct sl_yaml {
-	yaml_parser_t parser;
-	yaml_event_t event;
-	const char *text; /* all of it: for the place of what is no UTF-8 */
-	size_t len;
-	uint32_t depth;
-	bool failed; /* nothing more can be read */
 };
 
 /* One file of the configuration while it is read. */
@@ -141,11 +132,6 @@ enum {
 const char *sl_show(const char *text, size_t len);
 
 /* --- the event reader (config_yaml.c) --- */
-
-/* Starts on a text; the text must outlive the reader. */
-void sl_yaml_begin(struct sl_yaml *yaml, const char *text, size_t len);
-/* Wipes and frees the reader's buffers: keys have passed through them. */
-void sl_yaml_end(struct sl_yaml *yaml);
 
 /* The next node of ld->source. */
 struct sl_node sl_yaml_next(struct sl_loader *ld);
@@ -255,17 +241,17 @@ const char *sl_expand_path(struct sl_loader *ld, const struct sl_node *node, con
 const char *sl_source_path(struct sl_loader *ld, const char *path);
 /* What is wrong with a file of this mode that holds secrets; NULL if nothing. */
 const char *sl_secret_mode_problem(const struct stat *st);
-/*
- * Reads the whole file of at most max bytes: NUL-terminated text in *text, to be wiped and freed with sl_file_free.
- * False with *problem set (errno text or a reason). A FIFO is read to its end; one that nobody writes to is a problem,
- * told after a second.
- */
-bool sl_file_read(const char *path, size_t max, char **text, size_t *len, struct stat *st, const char **problem);
-void sl_file_free(char *text, size_t len);
 /* Adds a file to the description; its index. */
 uint32_t sl_source_add(struct sl_loader *ld, const char *path);
-/* Reads a text by `read`, which gets the root node. `st` NULL: the rule on readable secrets does not apply. */
-void sl_source_read(struct sl_loader *ld, uint32_t file, const char *text, size_t len, const struct stat *st,
+/* What is to be read, all of it the caller's. */
+struct sl_source_text {
+	const char *text; /* may be NULL with a tape */
+	size_t len;
+	const struct sl_tape *tape; /* of the text; NULL: the text is read */
+	const struct stat *st;      /* of its file; NULL: the rule on readable secrets does not apply */
+};
+/* Reads a text by `read`, which gets the root node. */
+void sl_source_read(struct sl_loader *ld, uint32_t file, const struct sl_source_text *text,
         void (*read)(struct sl_loader *ld, const struct sl_node *root));
 enum {
 	SL_SOURCE_MAX = 1024 * 1024 * 1024, /* bytes of a file */

@@ -20,7 +20,7 @@ struct sl_arena_chunk {
 	_Alignas(ALIGNMENT) uint8_t data[];
 };
 
-static void out_of_memory(void)
+void sl_config_out_of_memory(void)
 {
 	fputs("sluice: out of memory while reading the configuration\n", stderr);
 	abort();
@@ -31,7 +31,7 @@ void *sl_config_alloc(size_t n, size_t size)
 	void *p = calloc(n ? n : 1, size);
 
 	if (!p)
-		out_of_memory();
+		sl_config_out_of_memory();
 	return p;
 }
 
@@ -115,7 +115,7 @@ void *sl_array_grow(void *array, uint32_t n, uint32_t *capacity, size_t size)
 	if (n < *capacity)
 		return array;
 	if (wanted <= n)
-		out_of_memory();
+		sl_config_out_of_memory();
 	grown = sl_config_alloc(wanted, size);
 	if (n)
 		memcpy(grown, array, n * size);

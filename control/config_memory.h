@@ -34,6 +34,8 @@ void sl_arena_free(struct sl_arena *arena);
  */
 #define SL_LARGE_ALLOC (128 * 1024)
 
+/* Ends the process. */
+__attribute__((noreturn)) void sl_config_out_of_memory(void);
 /* calloc that does not fail. */
 void *sl_config_alloc(size_t n, size_t size);
 

@@ -5,11 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "control/byte_order_mark.h"
-#include "crypto/wipe.h"
-
 enum {
-	DEPTH_MAX = 16, /* of nodes within nodes; the deepest legal one is 6 */
 	WHERE_LEN = 320,
 	WHERE_BUFFERS = 4,
 	KEY_RUN = 32, /* so many characters of base64 in a row may be a good part of a key */
@@ -82,49 +78,6 @@ static struct sl_place place_of(const struct sl_loader *ld, yaml_mark_t mark)
 	return (struct sl_place){ld->source->file, (uint32_t)mark.line + 1, (uint32_t)mark.column + 1};
 }
 
-void sl_yaml_begin(struct sl_yaml *yaml, const char *text, size_t len)
-{
-	size_t mark = sl_byte_order_mark(text, len);
-
-	text += mark;
-	len -= mark;
-	*yaml = (struct sl_yaml){.text = text, .len = len};
-	if (!yaml_parser_initialize(&yaml->parser)) {
-		yaml->failed = true;
-		return;
-	}
-	yaml_parser_set_encoding(&yaml->parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&yaml->parser, (const unsigned char *)text, len);
-}
-
-/* Forgets the event at hand. A scalar may have been a key. */
-static void drop_event(struct sl_yaml *yaml)
-{
-	if (yaml->event.type == YAML_SCALAR_EVENT && yaml->event.data.scalar.value)
-		sl_wipe(yaml->event.data.scalar.value, yaml->event.data.scalar.length);
-	yaml_event_delete(&yaml->event);
-	memset(&yaml->event, 0, sizeof(yaml->event));
-}
-
-/* No more than the text's length has ever been in a buffer, and many files are small. */
-static void wipe_buffer(unsigned char *start, const unsigned char *end, size_t len)
-{
-	size_t size = (size_t)(end - start);
-
-	if (start)
-		sl_wipe(start, size < len ? size : len);
-}
-
-void sl_yaml_end(struct sl_yaml *yaml)
-{
-	yaml_parser_t *parser = &yaml->parser;
-
-	drop_event(yaml);
-	wipe_buffer(parser->raw_buffer.start, parser->raw_buffer.end, yaml->len);
-	wipe_buffer(parser->buffer.start, parser->buffer.end, yaml->len);
-	yaml_parser_delete(parser);
-}
-
 /* libyaml gives a byte offset alone for what it cannot decode. */
 static struct sl_place place_of_byte(const struct sl_loader *ld, size_t offset)
 {
@@ -165,15 +118,12 @@ static void syntax_error(struct sl_loader *ld)
 static bool next_event(struct sl_loader *ld)
 {
 	struct sl_yaml *yaml = &ld->source->yaml;
+	bool known = yaml->failed;
 
-	drop_event(yaml);
-	if (yaml->failed)
-		return false;
-	if (yaml_parser_parse(&yaml->parser, &yaml->event))
+	if (sl_yaml_step(yaml))
 		return true;
-	yaml->failed = true;
-	memset(&yaml->event, 0, sizeof(yaml->event));
-	syntax_error(ld);
+	if (!known)
+		syntax_error(ld);
 	return false;
 }
 
@@ -219,9 +169,9 @@ static void enter(struct sl_loader *ld, struct sl_node *node, enum sl_node_kind 
 	struct sl_yaml *yaml = &ld->source->yaml;
 
 	node->kind = kind;
-	if (++yaml->depth <= DEPTH_MAX)
+	if (++yaml->depth <= SL_YAML_DEPTH_MAX)
 		return;
-	sl_load_error(ld, node->place, "nested more than %d deep; nothing here needs that", DEPTH_MAX);
+	sl_load_error(ld, node->place, "nested more than %d deep; nothing here needs that", SL_YAML_DEPTH_MAX);
 	yaml->failed = true;
 	node->kind = SL_NODE_END;
 }

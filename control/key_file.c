@@ -1,9 +1,11 @@
 #include "control/key_file.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "control/config_load.h"
+#include "control/file_read.h"
 #include "crypto/base64.h"
 
 enum {
@@ -12,19 +14,17 @@ enum {
 
 bool sl_key_file_read(const char *path, uint8_t key[SL_KEY_LEN], char *why, size_t size)
 {
-	const char *problem;
-	char *text, *start, *end;
-	struct stat st;
-	size_t len;
+	const char *problem, *start, *end;
+	struct sl_file file;
 	bool ok;
 
-	if (!sl_file_read(path, KEY_FILE_MAX, &text, &len, &st, &problem)) {
-		snprintf(why, size, "cannot read '%s': %s; make the key file or name another", path, problem);
+	if (!sl_file_read(AT_FDCWD, path, KEY_FILE_MAX, &file)) {
+		snprintf(why, size, "cannot read '%s': %s; make the key file or name another", path, file.problem);
 		return false;
 	}
-	problem = sl_secret_mode_problem(&st);
-	start = text;
-	end = text + len;
+	problem = sl_secret_mode_problem(&file.st);
+	start = file.text;
+	end = file.text + file.len;
 	while (start < end && isspace((unsigned char)*start))
 		start++;
 	while (end > start && isspace((unsigned char)end[-1]))
@@ -34,6 +34,6 @@ bool sl_key_file_read(const char *path, uint8_t key[SL_KEY_LEN], char *why, size
 		snprintf(why, size, "'%s' %s", path, problem);
 	else if (!ok)
 		snprintf(why, size, "'%s' holds " SL_NOT_A_KEY, path);
-	sl_file_free(text, len);
+	sl_file_free(&file);
 	return ok;
 }

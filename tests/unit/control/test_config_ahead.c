@@ -36,24 +36,42 @@ static void teardown(void)
 
 TestSuite(config_ahead, .init = setup, .fini = teardown);
 
-static void take_and_check(struct sl_ahead *a, unsigned i)
+/* A text of one word: small enough for a tape or not. */
+static void check_tape(const struct sl_tape *tape, unsigned i)
 {
-	const char *problem = NULL;
-	struct stat st;
-	size_t len;
-	char *text;
+	unsigned scalars = 0;
 
-	if (!sl_ahead_take(a, &text, &len, &st, &problem)) {
-		cr_assert_eq(lens[i], SIZE_MAX, "file %u: %s", i, problem);
-		cr_assert_str_eq(problem, "No such file or directory");
+	cr_assert_eq(tape->n > 0, lens[i] <= SL_TAPE_TEXT_MAX, "file %u", i);
+	for (uint32_t k = 0; k < tape->n; k++) {
+		const struct sl_tape_event *event = &tape->events[k];
+
+		if (event->type != YAML_SCALAR_EVENT)
+			continue;
+		scalars++;
+		cr_assert_eq(event->len, lens[i], "file %u", i);
+		for (size_t c = 0; c < lens[i]; c++)
+			cr_assert_eq(tape->text[event->text + c], 'a' + (int)(i % 26));
+	}
+	cr_assert_eq(scalars, tape->n > 0 && lens[i] > 0, "file %u", i);
+}
+
+static void check_file(const struct sl_ahead_file *what, unsigned i)
+{
+	const struct sl_file *file = &what->file;
+
+	if (file->problem) {
+		cr_assert_eq(lens[i], SIZE_MAX, "file %u: %s", i, file->problem);
+		cr_assert_str_eq(file->problem, "No such file or directory");
 		return;
 	}
-	cr_assert_eq(len, lens[i], "file %u", i);
-	cr_assert_eq(st.st_size, (off_t)len);
-	for (size_t k = 0; k < len; k++)
-		cr_assert_eq(text[k], 'a' + (int)(i % 26));
-	cr_assert_eq(text[len], '\0');
-	sl_file_free(text, len);
+	cr_assert_eq(file->st.st_size, (off_t)lens[i], "file %u", i);
+	check_tape(&what->tape, i);
+	if (what->tape.n > 0)
+		return;
+	cr_assert_eq(file->len, lens[i], "file %u", i);
+	for (size_t k = 0; k < file->len; k++)
+		cr_assert_eq(file->text[k], 'a' + (int)(i % 26));
+	cr_assert_eq(file->text[file->len], '\0');
 }
 
 Test(config_ahead, each_in_its_turn)
@@ -63,7 +81,7 @@ Test(config_ahead, each_in_its_turn)
 
 		cr_assert_not_null(a);
 		for (unsigned i = 0; i < end; i++)
-			take_and_check(a, i);
+			check_file(sl_ahead_take(a), i);
 		sl_ahead_end(a);
 	}
 }
