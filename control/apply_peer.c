@@ -4,6 +4,10 @@
 
 #include "control/apply.h"
 
+/* Besides the name, which it is made with. */
+#define ALL_FIELDS                                                                                                     \
+	(SL_CHANGE_PRESHARED_KEY | SL_CHANGE_ENDPOINT_REFRESH | SL_CHANGE_ENDPOINT | SL_CHANGE_EXPIRES | SL_CHANGE_KEEPALIVE)
+
 static int
 set_endpoint(struct sl_proto_peer *peer, const struct sl_config_endpoint *endpoint)
 {
@@ -32,6 +36,21 @@ set_fields(struct sl_gateway *gw, struct sl_proto_peer *peer, const struct sl_co
 	if (changed & SL_CHANGE_KEEPALIVE)
 		sl_proto_peer_set_keepalive(peer, config->persistent_keepalive, gw->now);
 	return rc;
+}
+
+/* What the file says of a peer that was just made: as to the rest it is as it should be. */
+static uint32_t
+fields_given(const struct sl_config_peer *config)
+{
+	uint32_t fields = SL_CHANGE_ENDPOINT_REFRESH | SL_CHANGE_EXPIRES; /* cost nothing where nothing changes */
+
+	if (config->has_preshared_key)
+		fields |= SL_CHANGE_PRESHARED_KEY;
+	if (config->endpoint.host || config->endpoint.literal.ip.family)
+		fields |= SL_CHANGE_ENDPOINT;
+	if (config->persistent_keepalive)
+		fields |= SL_CHANGE_KEEPALIVE;
+	return fields;
 }
 
 /* Gives the peer some more of its allowed IPs; SL_APPLY_MORE until it has them all. */
@@ -82,6 +101,7 @@ sl_apply_peer_add(struct sl_gateway *gw, const struct sl_step *s, uint32_t *prog
 	const struct sl_config_peer *config = s->new_peer;
 	struct sl_gateway_if *gi = sl_apply_if(gw, s->new_interface);
 	struct sl_proto_peer *peer;
+	uint32_t fields = fields_given(config);
 	int rc;
 
 	if (has_expired(config) && *progress == 0) { /* one that `wg` has added goes */
@@ -97,17 +117,17 @@ sl_apply_peer_add(struct sl_gateway *gw, const struct sl_step *s, uint32_t *prog
 	if (rc == -EEXIST) { /* made with `wg` before the file named it, or by the call before */
 		if (*progress == 0)
 			sl_runtime_adopted(gw->runtime, gi->name, config->public_key);
+		fields = ALL_FIELDS;
 		rc = sl_gateway_peer_set_source(peer, SL_SOURCE_FILE);
 		if (rc == 0)
 			rc = sl_proto_peer_set_name(peer, config->name);
 	}
 	if (rc == 0 && *progress == 0)
-		rc = set_fields(gw, peer, config,
-			SL_CHANGE_PRESHARED_KEY | SL_CHANGE_ENDPOINT_REFRESH | SL_CHANGE_ENDPOINT | SL_CHANGE_EXPIRES);
+		rc = set_fields(gw, peer, config, fields & ~SL_CHANGE_KEEPALIVE);
 	if (rc == 0)
 		rc = add_prefixes(gi, peer, config, progress);
 	if (rc == 0)
-		rc = set_fields(gw, peer, config, SL_CHANGE_KEEPALIVE);
+		rc = set_fields(gw, peer, config, fields & SL_CHANGE_KEEPALIVE);
 	return rc < 0 ? sl_apply_fail(error, rc, "peer", config->name) : rc;
 }
 

@@ -1,4 +1,5 @@
 #include "control/config_load.h"
+#include "control/path_sort.h"
 
 #include <ctype.h>
 #include <glob.h>
@@ -269,9 +270,11 @@ void sl_load_included(struct sl_loader *ld, const struct sl_include_list *list)
 			sl_source_load(ld, sl_source_path(ld, pattern), place, read_included);
 			continue;
 		}
-		if (glob(glob_pattern(ld, pattern), 0, NULL, &found) == GLOB_NOSPACE)
+		/* glob sorts by the locale's rules, which takes as long as finding the files */
+		if (glob(glob_pattern(ld, pattern), GLOB_NOSORT, NULL, &found) == GLOB_NOSPACE)
 			sl_load_error(ld, place,
 			        "include-peers: '%.64s' matches too many files; use fewer, larger ones", pattern);
+		sl_paths_sort(found.gl_pathv, found.gl_pathc);
 		if (!ld->old) /* else few are read */
 			ld->ahead = sl_ahead_begin(found.gl_pathv, found.gl_pathc, SL_SOURCE_MAX);
 		for (size_t j = 0; j < found.gl_pathc; j++)

@@ -207,15 +207,31 @@ apply_step(struct sl_gateway *gw, const struct sl_steps *steps, uint32_t step, c
 	return rc;
 }
 
+/* Tables for all that comes, at once: by and by they would be moved many times. */
+static int
+reserve(struct sl_gateway *gw)
+{
+	uint32_t prefixes = 0;
+
+	for (uint32_t i = 0; i < gw->config->n_interfaces; i++) {
+		const struct sl_config_interface *ifp = &gw->config->interfaces[i];
+
+		for (uint32_t k = 0; k < ifp->n_peers; k++)
+			prefixes += ifp->peers[k].n_allowed_ips;
+	}
+	sl_proto_reserve(gw->proto, gw->config->n_peers);
+	return sl_allowed_ips_reserve(gw->allowed, prefixes);
+}
+
 /* Ports first, for workers need their queues; then the workers; then all the rest, whose steps may already send. */
 static int
 apply_first(struct sl_gateway *gw, char *error)
 {
 	struct sl_steps *steps = sl_config_diff(NULL, gw->config);
 	uint32_t i = 0;
-	int rc = steps ? 0 : -ENOMEM;
+	int rc = steps ? reserve(gw) : -ENOMEM;
 
-	if (steps == NULL)
+	if (rc != 0)
 		snprintf(error, SL_GATEWAY_ERROR_LEN, "out of memory");
 	for (uint32_t k = 0; rc == 0 && k < steps->n_steps; k++) {
 		if (steps->steps[k].kind == SL_STEP_PORT_ADD)

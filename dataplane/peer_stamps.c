@@ -191,20 +191,28 @@ sl_peer_totals(const struct sl_peers *p, uint32_t slot, struct sl_peer_totals *o
 	*out = t;
 }
 
+/* Where nothing was counted nothing is written: pages of peers that were never active stay away. */
+static void
+clear(_Atomic uint64_t *v)
+{
+	if (get(v) != 0)
+		put(v, 0);
+}
+
 void
 sl_peer_lines_clear(struct sl_peers *p, uint32_t slot)
 {
 	for (uint16_t w = 0; w < p->workers; w++) {
 		struct sl_peer_line *line = &p->lines[w][slot];
 
-		put(&line->rx_bytes, 0);
-		put(&line->tx_bytes, 0);
-		put(&line->received, 0);
-		put(&line->sent, 0);
-		put(&line->data_sent_first, 0);
-		put(&line->data_sent, 0);
-		put(&line->data_received_first, 0);
-		put(&line->data_received, 0);
+		clear(&line->rx_bytes);
+		clear(&line->tx_bytes);
+		clear(&line->received);
+		clear(&line->sent);
+		clear(&line->data_sent_first);
+		clear(&line->data_sent);
+		clear(&line->data_received_first);
+		clear(&line->data_received);
 	}
 	atomic_store_explicit(&p->slots[slot].received_tick, 0, memory_order_relaxed);
 	atomic_store_explicit(&p->slots[slot].sent_tick, 0, memory_order_relaxed);

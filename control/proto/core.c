@@ -36,6 +36,12 @@ sl_proto_create(struct sl_proto **out, const struct sl_proto_config *cfg)
 }
 
 void
+sl_proto_reserve(struct sl_proto *core, uint32_t n)
+{
+	sl_peer_hash_reserve(&core->by_key, n);
+}
+
+void
 sl_proto_destroy(struct sl_proto *core)
 {
 	uint32_t capacity;

@@ -80,6 +80,13 @@ split(struct sl_peer_hash *hash)
 }
 
 void
+sl_peer_hash_reserve(struct sl_peer_hash *hash, uint32_t n)
+{
+	while (hash->n < n && hash->n < hash->room)
+		split(hash);
+}
+
+void
 sl_peer_hash_add(struct sl_peer_hash *hash, struct sl_proto_peer *peer)
 {
 	struct sl_proto_peer **bucket;

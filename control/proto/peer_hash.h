@@ -27,6 +27,8 @@ struct sl_peer_hash {
 SL_MUST_CHECK int sl_peer_hash_init(struct sl_peer_hash *hash, uint32_t capacity, const uint8_t key[SL_SIPHASH_KEY_LEN]);
 /* Fine where init has failed or was not called on zeroed memory. */
 void sl_peer_hash_fini(struct sl_peer_hash *hash);
+/* Makes ready for n peers in all, so that none has to be moved while they come. */
+void sl_peer_hash_reserve(struct sl_peer_hash *hash, uint32_t n);
 /* NULL where there is none. */
 struct sl_proto_peer *sl_peer_hash_find(
 	const struct sl_peer_hash *hash, const struct sl_proto_if *ifp, const uint8_t public_key[SL_KEY_LEN]);

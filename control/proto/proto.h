@@ -66,6 +66,8 @@ struct sl_proto_config {
 
 /* 0 or -ENOMEM. */
 int sl_proto_create(struct sl_proto **out, const struct sl_proto_config *cfg);
+/* A hint that there will be n peers in all: adding them is faster then. */
+void sl_proto_reserve(struct sl_proto *core, uint32_t n);
 /* After all interfaces are destroyed and the reclaim list is drained. NULL is fine. */
 void sl_proto_destroy(struct sl_proto *core);
 

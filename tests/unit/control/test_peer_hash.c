@@ -85,6 +85,27 @@ Test(peer_hash, finds_what_is_there)
 	check_all();
 }
 
+/* Ready for all, for half of them and for more than there is room for: the same peers are found. */
+Test(peer_hash, ready_for_those_that_come)
+{
+	static const uint32_t ready[] = {MANY, MANY / 2 + 7, 3 * MANY};
+
+	for (unsigned k = 0; k < 3; k++) {
+		cr_assert_eq(sl_peer_hash_init(&hash, MANY, hash_key), 0);
+		memset(there, 0, sizeof(there));
+		change(MANY - 1);
+		sl_peer_hash_reserve(&hash, ready[k]);
+		cr_assert_eq(hash.n, ready[k] < MANY ? ready[k] : MANY);
+		for (unsigned i = 0; i < MANY - 1; i++)
+			change(i);
+		check_all();
+		for (unsigned i = 0; i < MANY; i += 3)
+			change(i);
+		check_all();
+		sl_peer_hash_fini(&hash);
+	}
+}
+
 Test(peer_hash, holds_more_than_it_has_buckets)
 {
 	cr_assert_eq(sl_peer_hash_init(&hash, 100, hash_key), 0);
