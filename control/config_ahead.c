@@ -1,6 +1,7 @@
 #include "control/config_ahead.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -107,8 +108,11 @@ static void *read_files(void *arg)
 	struct sl_ahead *a = arg;
 	size_t first, n;
 
-	/* with a table of its own, descriptors cost neither locks nor counts; sharing one is as right, and slower */
-	(void)unshare(CLONE_FILES);
+	/*
+	 * In a table of its own descriptors cost neither locks nor counts; sharing one is as right, and slower. A copy of the others'
+	 * would keep connections open that they close.
+	 */
+	(void)close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_UNSHARE);
 	pthread_mutex_lock(&a->lock);
 	while ((n = take_on(a, &first)) > 0) {
 		pthread_mutex_unlock(&a->lock);

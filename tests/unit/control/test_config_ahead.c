@@ -1,4 +1,7 @@
 /* Files read ahead of who takes them: each in its turn, whatever is wrong with some, and wherever it ends. */
+#include <poll.h>
+#include <unistd.h>
+
 #include "control/config_load.h"
 #include "tests/unit/control/config_folder.h"
 
@@ -120,4 +123,24 @@ Test(config_ahead, of_a_configuration)
 	}
 	sl_config_free(config);
 	sl_config_errors_free(&errs);
+}
+
+/* What others close while files are read is closed: a peer of a connection, say, that waits for its end. */
+Test(config_ahead, holds_nothing_open)
+{
+	enum { PATIENCE_MSEC = 20 * 1000 };
+	static char *many[4 * FILES];
+	struct sl_ahead *a;
+	int ends[2];
+
+	for (unsigned i = 0; i < 4 * FILES; i++)
+		many[i] = paths[0];
+	cr_assert_eq(pipe(ends), 0);
+	a = sl_ahead_begin(many, 4 * FILES, MAX);
+	cr_assert_not_null(a);
+	cr_assert_null(sl_ahead_take(a)->file.problem);
+	close(ends[1]);
+	cr_assert_eq(poll(&(struct pollfd){.fd = ends[0]}, 1, PATIENCE_MSEC), 1, "the end of the pipe is not told");
+	sl_ahead_end(a);
+	close(ends[0]);
 }
