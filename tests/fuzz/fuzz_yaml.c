@@ -1,8 +1,8 @@
 /*
  * Configuration text of any kind: loaded, and where it is taken compared with
  * nothing, with itself and with a description that is nearly empty, printed, and
- * its cores chosen. Included files, key files and commands are looked for in vain: glob, open and posix_spawnp are the
- * linker's wrappers below.
+ * its cores chosen. Included files, key files and commands are looked for in vain: glob, openat and posix_spawnp are the
+ * linker's wrappers below. What a text has on tape is what it has when it is read.
  */
 #include <errno.h>
 #include <glob.h>
@@ -11,12 +11,13 @@
 
 #include "control/config.h"
 #include "control/diff.h"
+#include "control/yaml_events.h"
 #include "tests/fuzz/input.h"
 
 #define TEXT_MAX 65536
 
 int __wrap_glob64(const char *pattern, int flags, int (*error)(const char *, int), glob_t *found);
-int __wrap_open64(const char *path, int flags, ...);
+int __wrap_openat64(int at, const char *path, int flags, ...);
 int __wrap_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *files,
 	const posix_spawnattr_t *attr, char *const argv[], char *const envp[]);
 
@@ -27,7 +28,7 @@ __wrap_glob64(const char *pattern, int flags, int (*error)(const char *, int), g
 }
 
 int
-__wrap_open64(const char *path, int flags, ...)
+__wrap_openat64(int at, const char *path, int flags, ...)
 {
 	errno = ENOENT;
 	return -1;
@@ -77,6 +78,39 @@ use(const struct sl_config *config, struct sl_config_errors *errs)
 	(void)sl_config_resolve_cores(config, &usable, &cores, errs);
 }
 
+static void
+check_same(const yaml_event_t *a, const yaml_event_t *b)
+{
+	FUZZ_CHECK(a->type == b->type);
+	FUZZ_CHECK(a->start_mark.line == b->start_mark.line && a->start_mark.column == b->start_mark.column);
+	if (a->type != YAML_SCALAR_EVENT)
+		return;
+	FUZZ_CHECK(a->data.scalar.style == b->data.scalar.style);
+	FUZZ_CHECK(a->data.scalar.length == b->data.scalar.length);
+	FUZZ_CHECK(memcmp(a->data.scalar.value, b->data.scalar.value, a->data.scalar.length + 1) == 0);
+}
+
+static void
+check_tape(const char *text, size_t size)
+{
+	struct sl_tape tape = {.n = 0};
+	struct sl_yaml read, played;
+
+	if (sl_tape_record(&tape, text, size)) {
+		sl_yaml_begin(&read, text, size);
+		sl_yaml_play(&played, &tape);
+		do {
+			FUZZ_CHECK(sl_yaml_step(&read) && sl_yaml_step(&played));
+			check_same(&read.event, &played.event);
+		} while (read.event.type != YAML_STREAM_END_EVENT);
+		FUZZ_CHECK(!sl_yaml_step(&played));
+		sl_yaml_end(&read);
+		sl_yaml_end(&played);
+	}
+	sl_tape_clear(&tape);
+	sl_tape_free(&tape);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -88,6 +122,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > TEXT_MAX)
 		return 0;
+	check_tape((const char *)data, size);
 	sl_config_errors_init(&errs);
 	config = sl_config_load_text("fuzz.yaml", (const char *)data, size, &errs);
 	FUZZ_CHECK((config != NULL) == (errs.n_errors == 0));
