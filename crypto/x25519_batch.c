@@ -14,19 +14,34 @@ const struct sl_x25519_kernel *sl_x25519_kernel_of(enum sl_simd simd)
 {
 	if (simd == SL_SIMD_AUTO)
 		simd = sl_simd_best();
-	return simd >= SL_SIMD_AVX512 && __builtin_cpu_supports("avx512ifma") ? &sl_x25519_avx512 : NULL;
+	if (simd >= SL_SIMD_AVX512 && __builtin_cpu_supports("avx512ifma"))
+		return &sl_x25519_avx512;
+	if (simd >= SL_SIMD_AVX2 && __builtin_cpu_supports("fma"))
+		return &sl_x25519_avx2;
+	return NULL;
 }
 
-static void by_library(struct sl_x25519_job *jobs, unsigned int n)
+unsigned int sl_x25519_lanes(enum sl_simd simd)
 {
-	for (unsigned int i = 0; i < n; i++) {
-		jobs[i].ok = true;
-		if (jobs[i].public_key != NULL)
-			jobs[i].ok = sl_x25519_shared(jobs[i].out, jobs[i].private_key, jobs[i].public_key);
-		else
-			sl_x25519_public(jobs[i].out, jobs[i].private_key);
-	}
+	const struct sl_x25519_kernel *kernel = sl_x25519_kernel_of(simd);
+
+	return kernel != NULL ? kernel->lanes : 1;
 }
+
+static void by_library(struct sl_x25519_job *job)
+{
+	job->ok = true;
+	if (job->public_key != NULL)
+		job->ok = sl_x25519_shared(job->out, job->private_key, job->public_key);
+	else
+		sl_x25519_public(job->out, job->private_key);
+}
+
+/* Jobs that wait for a pass. */
+struct lot {
+	unsigned int n;
+	struct sl_x25519_job *jobs[LANES];
+};
 
 /* Clears what a kernel has left below the frame of its caller, which calls this next. */
 static __attribute__((noinline)) void wipe_stack(void)
@@ -36,48 +51,71 @@ static __attribute__((noinline)) void wipe_stack(void)
 	sl_wipe(left, sizeof(left));
 }
 
-/* One pass for up to the kernel's lanes; those left over repeat the first job. */
-static void pass(const struct sl_x25519_kernel *kernel, struct sl_x25519_job *jobs, unsigned int n)
+/* One pass for 1 up to the kernel's lanes; those left over repeat the first job. base: all are public keys. */
+static void pass(const struct sl_x25519_kernel *kernel, struct lot *lot, bool base)
 {
 	const uint8_t *scalars[LANES], *points[LANES];
 	uint8_t out[LANES][SL_KEY_LEN];
 
 	for (unsigned int i = 0; i < kernel->lanes; i++) {
-		const struct sl_x25519_job *job = &jobs[i < n ? i : 0];
+		const struct sl_x25519_job *job = lot->jobs[i < lot->n ? i : 0];
 
 		scalars[i] = job->private_key;
 		points[i] = job->public_key != NULL ? job->public_key : base_point;
 	}
-	kernel->multiply(out, scalars, points);
+	if (base)
+		kernel->multiply_base(out, scalars);
+	else
+		kernel->multiply(out, scalars, points);
 	wipe_stack();
-	for (unsigned int i = 0; i < n; i++) {
-		memcpy(jobs[i].out, out[i], SL_KEY_LEN);
-		jobs[i].ok = !sl_is_zero(out[i], SL_KEY_LEN);
+	for (unsigned int i = 0; i < lot->n; i++) {
+		memcpy(lot->jobs[i]->out, out[i], SL_KEY_LEN);
+		lot->jobs[i]->ok = !sl_is_zero(out[i], SL_KEY_LEN);
 	}
 	sl_wipe(out, sizeof(out));
+	lot->n = 0;
 }
 
-static unsigned int library_cost(const struct sl_x25519_job *jobs, unsigned int n)
+/* A lot that is not full: by a pass where it is the faster way. */
+static void finish(const struct sl_x25519_kernel *kernel, struct lot *lot, bool base)
 {
 	unsigned int cost = 0;
 
-	for (unsigned int i = 0; i < n; i++)
-		cost += jobs[i].public_key != NULL ? SL_X25519_COST_POINT : SL_X25519_COST_BASE;
-	return cost;
+	for (unsigned int i = 0; i < lot->n; i++)
+		cost += lot->jobs[i]->public_key != NULL ? SL_X25519_COST_POINT : SL_X25519_COST_BASE;
+	if (cost >= (base ? kernel->worth_base : kernel->worth))
+		pass(kernel, lot, base);
+	for (unsigned int i = 0; i < lot->n; i++)
+		by_library(lot->jobs[i]);
+	lot->n = 0;
 }
 
 void sl_x25519_batch_with(const struct sl_x25519_kernel *kernel, struct sl_x25519_job *jobs, unsigned int n)
 {
-	while (kernel != NULL && n > 0) {
-		unsigned int taken = n < kernel->lanes ? n : kernel->lanes;
+	struct lot points = {.n = 0}, bases = {.n = 0};
 
-		if (library_cost(jobs, taken) < kernel->worth)
-			break;
-		pass(kernel, jobs, taken);
-		jobs += taken;
-		n -= taken;
+	for (unsigned int i = 0; i < n; i++) {
+		bool base = kernel != NULL && kernel->multiply_base != NULL && jobs[i].public_key == NULL;
+		struct lot *lot = base ? &bases : &points;
+
+		if (kernel == NULL) {
+			by_library(&jobs[i]);
+			continue;
+		}
+		lot->jobs[lot->n++] = &jobs[i];
+		if (lot->n == kernel->lanes)
+			finish(kernel, lot, base);
 	}
-	by_library(jobs, n);
+	if (kernel == NULL)
+		return;
+	/* public keys cost nothing in lanes that points leave free */
+	if (points.n > 0 && points.n + bases.n <= kernel->lanes)
+		for (; bases.n > 0; bases.n--)
+			points.jobs[points.n++] = bases.jobs[bases.n - 1];
+	if (bases.n > 0)
+		finish(kernel, &bases, true);
+	if (points.n > 0)
+		finish(kernel, &points, false);
 }
 
 void sl_x25519_batch(enum sl_simd simd, struct sl_x25519_job *jobs, unsigned int n)

@@ -29,5 +29,8 @@ void sl_x25519_batch(enum sl_simd simd, struct sl_x25519_job *jobs, unsigned int
 /* The vector kernel that the level uses on this CPU; NULL: none, the library takes all. */
 const struct sl_x25519_kernel *sl_x25519_kernel_of(enum sl_simd simd);
 
+/* How many keys one of its passes takes; 1: one by one. */
+unsigned int sl_x25519_lanes(enum sl_simd simd);
+
 /* For tests and benchmarks: the same by a kernel that the CPU runs; NULL: by the library alone. */
 void sl_x25519_batch_with(const struct sl_x25519_kernel *kernel, struct sl_x25519_job *jobs, unsigned int n);

@@ -1,8 +1,8 @@
 /*
  * The contract between the batch X25519's front (crypto/x25519_batch.c) and its vector kernels
- * (crypto/x25519_avx512.c), which multiply many points by many scalars at once, one in each lane. Kernels are pure: no
- * state, lock, allocation or system call. Each is compiled for its instruction set in a library of its own and called
- * only where the CPU has that set. Used by the front, tests and benchmarks alone.
+ * (crypto/x25519_avx512.c, crypto/x25519_avx2.c), which multiply many points by many scalars at once, one in each lane.
+ * Kernels are pure: no state, lock, allocation or system call. Each is compiled for its instruction set in a library of
+ * its own and called only where the CPU has that set. Used by the front, tests and benchmarks alone.
  */
 #pragma once
 
@@ -25,8 +25,9 @@
 
 struct sl_x25519_kernel {
 	const char *name;
-	unsigned int lanes; /* up to SL_X25519_LANES_MAX */
-	unsigned int worth; /* a pass is the faster way from this sum of SL_X25519_COST_... on */
+	unsigned int lanes;      /* up to SL_X25519_LANES_MAX */
+	unsigned int worth;      /* a pass is the faster way from this sum of SL_X25519_COST_... on */
+	unsigned int worth_base; /* and one of multiply_base, if there is one */
 
 	/*
 	 * RFC 7748, section 5, `lanes` times: out[i] = X25519(scalars[i], points[i]). Clamps the scalars, ignores the
@@ -35,7 +36,12 @@ struct sl_x25519_kernel {
 	 * them.
 	 */
 	void (*multiply)(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, const uint8_t *const *points);
+
+	/* The same for the base point; NULL where it is a point like any other. */
+	void (*multiply_base)(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars);
 };
 
+/* 4 lanes, limbs of 51 bits in doubles. Needs AVX2 and FMA. */
+extern const struct sl_x25519_kernel sl_x25519_avx2;
 /* 8 lanes, radix 2^52. Needs AVX-512 F and IFMA. */
 extern const struct sl_x25519_kernel sl_x25519_avx512;

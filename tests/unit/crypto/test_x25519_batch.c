@@ -4,6 +4,8 @@
  */
 #include <criterion/criterion.h>
 #include <openssl/evp.h>
+#include <xmmintrin.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/init.h"
@@ -26,8 +28,13 @@ struct subject {
 	unsigned int rounds;
 };
 
-static struct subject subjects[4];
+static struct subject subjects[5];
 static unsigned int n_subjects;
+
+static bool runs_avx2(void)
+{
+	return sl_simd_supported(SL_SIMD_AVX2) && sl_x25519_kernel_of(SL_SIMD_AVX2) == &sl_x25519_avx2;
+}
 
 static void setup(void)
 {
@@ -37,7 +44,9 @@ static void setup(void)
 	n_subjects = 0;
 	subjects[n_subjects++] = (struct subject){"library", NULL, NATIVE_ROUNDS};
 	subjects[n_subjects++] = (struct subject){"avx512, emulated", &sl_x25519_avx512_emulated, EMULATED_ROUNDS};
-	if (native != NULL)
+	if (runs_avx2())
+		subjects[n_subjects++] = (struct subject){"avx2", &sl_x25519_avx2, NATIVE_ROUNDS};
+	if (native != NULL && native != &sl_x25519_avx2)
 		subjects[n_subjects++] = (struct subject){native->name, native, NATIVE_ROUNDS};
 }
 
@@ -106,14 +115,16 @@ Test(x25519_batch, rfc7748)
 	}
 }
 
-/* RFC 7748, section 5.2: the iterated test in all lanes at once, of which each starts one iteration later */
+/* RFC 7748, section 5.2: the iterated test in all lanes at once; a million of them if X25519_MILLION is set */
 Test(x25519_batch, rfc7748_iterated)
 {
 	static const char one[] = "422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079";
 	static const char thousand[] = "684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51";
+	static const char million[] = "7c3911e0ab2586fd864497297e575e6f3bc601c0883c30df5f4dd2d24f665424";
 
 	FOR_EACH_SUBJECT(s)
 	{
+		bool far = getenv("X25519_MILLION") != NULL && s->rounds == NATIVE_ROUNDS;
 		struct set set;
 
 		if (s->kernel == NULL)
@@ -123,15 +134,15 @@ Test(x25519_batch, rfc7748_iterated)
 		memset(set.public_key, 0, sizeof(set.public_key));
 		for (unsigned int i = 0; i < 8; i++)
 			set.private_key[i][0] = set.public_key[i][0] = 9;
-		for (unsigned int i = 0; i < 1000; i++) {
+		for (unsigned int n = 1; n <= (far ? 1000000 : 1000); n++) {
+			const char *want = n == 1 ? one : n == 1000 ? thousand : n == 1000000 ? million : NULL;
+
 			sl_x25519_batch_with(s->kernel, set.jobs, 8);
 			memcpy(set.public_key, set.private_key, sizeof(set.public_key));
 			memcpy(set.private_key, set.out, 8 * 32);
-			if (i == 0)
-				cr_assert(is_hex(set.private_key[3], 32, one));
+			for (unsigned int i = 0; want != NULL && i < 8; i++)
+				cr_assert(is_hex(set.private_key[i], 32, want), "%s, lane %u, %u", s->name, i, n);
 		}
-		for (unsigned int i = 0; i < 8; i++)
-			cr_assert(is_hex(set.private_key[i], 32, thousand), "%s, lane %u", s->name, i);
 	}
 }
 
@@ -157,7 +168,9 @@ static void libcrypto_x25519(uint8_t out[32], const uint8_t private_key[32], con
 /* Points at the borders of limbs, of the field and above it. */
 static void strange_point(struct seeded *seed, uint8_t point[32])
 {
-	switch (seeded_below(seed, 5)) {
+	static const uint64_t limbs[] = {0, 1, 1ULL << 50, (1ULL << 50) - 1, (1ULL << 51) - 1};
+
+	switch (seeded_below(seed, 6)) {
 	case 0: /* 2^255 - 1 - x: the field's prime and above */
 		memset(point, 0xff, 32);
 		point[0] = (uint8_t)(0xe0 + seeded_below(seed, 32));
@@ -175,6 +188,16 @@ static void strange_point(struct seeded *seed, uint8_t point[32])
 	case 2: /* a small number */
 		memset(point, 0, 32);
 		point[0] = (uint8_t)(2 + seeded_below(seed, 250));
+		break;
+	case 3: /* limbs of 51 bits that are as small or as large as can be, or at the middle */
+		memset(point, 0, 32);
+		for (unsigned int limb = 0; limb < 5; limb++) {
+			uint64_t value = limbs[seeded_below(seed, 5)];
+
+			for (unsigned int bit = 0; bit < 51; bit++)
+				point[(51 * limb + bit) / 8] |= (uint8_t)((value >> bit & 1) << (51 * limb + bit) % 8);
+		}
+		point[1] ^= 2; /* not of low order */
 		break;
 	default:
 		seeded_bytes(seed, point, 32);
@@ -318,6 +341,101 @@ Test(x25519_batch, points_above_the_prime_equal_those_below)
 	}
 }
 
+/* The rounding mode of a thread does not matter to the arithmetic on doubles, and stays what it was. */
+Test(x25519_batch, any_rounding_mode)
+{
+	FOR_EACH_SUBJECT(s)
+	{
+		struct seeded seed = {15};
+		struct set set;
+
+		prepare(&set);
+		seeded_bytes(&seed, set.private_key, sizeof(set.private_key));
+		seeded_bytes(&seed, set.public_key, sizeof(set.public_key));
+		for (unsigned int mode = 0; mode < 4; mode++) {
+			const unsigned int before = _mm_getcsr(), set_to = (before & ~0x6000U) | mode << 13 | 0x8040;
+
+			for (unsigned int i = 0; i < 4; i++)
+				set.jobs[i].public_key = NULL;
+			memset(set.out, GUARD, sizeof(set.out));
+			_mm_setcsr(set_to);
+			sl_x25519_batch_with(s->kernel, set.jobs, 8);
+			cr_assert_eq(_mm_getcsr() & 0xffc0, set_to & 0xffc0);
+			_mm_setcsr(before);
+			for (unsigned int i = 0; i < 8; i++) {
+				uint8_t want[32];
+
+				if (set.jobs[i].public_key == NULL)
+					sl_x25519_public(want, set.private_key[i]);
+				else
+					cr_assert(sl_x25519_shared(want, set.private_key[i], set.public_key[i]));
+				cr_assert_arr_eq(set.out[i], want, 32, "%s, mode %u, job %u", s->name, mode, i);
+			}
+		}
+	}
+}
+
+/* The upper and lower halves of all registers. */
+#define STORE(i) "vmovdqu %%ymm" #i ", 32*" #i "(%0)\n\t"
+#define STORE_REGISTERS(left)                                                                                          \
+	__asm__ volatile(STORE(0) STORE(1) STORE(2) STORE(3) STORE(4) STORE(5) STORE(6) STORE(7) STORE(8) STORE(9)     \
+	                         STORE(10) STORE(11) STORE(12) STORE(13) STORE(14) STORE(15)                           \
+	                 :                                                                                             \
+	                 : "r"(left)                                                                                   \
+	                 : "memory")
+
+Test(x25519_batch, p10_registers_are_cleared)
+{
+	const uint8_t *scalars[SL_X25519_LANES_MAX], *points[SL_X25519_LANES_MAX];
+	uint8_t out[SL_X25519_LANES_MAX][32], key[32], left[16][32];
+	struct seeded seed = {16};
+
+	if (!runs_avx2())
+		cr_skip_test("this CPU has no AVX2");
+	seeded_bytes(&seed, key, sizeof(key));
+	for (unsigned int i = 0; i < SL_X25519_LANES_MAX; i++)
+		scalars[i] = points[i] = key;
+	memset(left, GUARD, sizeof(left));
+	sl_x25519_avx2.multiply(out, scalars, points);
+	STORE_REGISTERS(left);
+	cr_assert(sl_is_zero(left, sizeof(left)));
+	memset(left, GUARD, sizeof(left));
+	sl_x25519_avx2.multiply_base(out, scalars);
+	STORE_REGISTERS(left);
+	cr_assert(sl_is_zero(left, sizeof(left)));
+}
+
+/* Scalars of one digit to the base of 16 at each place, of the same digit everywhere, and of two in turn. */
+Test(x25519_batch, public_keys_of_all_digits)
+{
+	FOR_EACH_SUBJECT(s)
+	{
+		const unsigned int count = s->rounds == NATIVE_ROUNDS ? 64 * 16 + 256 : 0;
+		struct set set;
+
+		prepare(&set);
+		for (unsigned int i = 0; i < 8; i++)
+			set.jobs[i].public_key = NULL;
+		for (unsigned int first = 0; first < count; first += 8) {
+			for (unsigned int i = 0; i < 8; i++) {
+				unsigned int which = first + i;
+
+				memset(set.private_key[i], which < 64 * 16 ? 0 : (int)(which - 64 * 16), 32);
+				if (which < 64 * 16)
+					set.private_key[i][which / 32] = (uint8_t)(which % 16 << 4 * (which / 16 % 2));
+			}
+			sl_x25519_batch_with(s->kernel, set.jobs, 8);
+			for (unsigned int i = 0; i < 8; i++) {
+				uint8_t want[32];
+
+				sl_x25519_public(want, set.private_key[i]);
+				cr_assert(set.jobs[i].ok);
+				cr_assert_arr_eq(set.out[i], want, 32, "%s, scalar %u", s->name, first + i);
+			}
+		}
+	}
+}
+
 /* A pass is only made where it is the faster way. */
 static unsigned int passes;
 
@@ -363,10 +481,71 @@ Test(x25519_batch, few_jobs_go_to_the_library)
 	}
 }
 
+static unsigned int base_passes;
+
+static void count_base_pass(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars)
+{
+	base_passes++;
+	for (unsigned int i = 0; i < 4; i++)
+		sl_x25519_public(out[i], scalars[i]);
+}
+
+static void count_pass_of_four(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, const uint8_t *const *points)
+{
+	passes++;
+	for (unsigned int i = 0; i < 4; i++)
+		if (!sl_x25519_shared(out[i], scalars[i], points[i]))
+			memset(out[i], 0, SL_KEY_LEN);
+}
+
+/* Where a kernel has passes for public keys, these go apart from points, but for the last ones if lanes are free. */
+Test(x25519_batch, public_keys_have_passes_of_their_own)
+{
+	static const struct {
+		unsigned int points, bases, worth_base, passes, base_passes;
+	} cases[] = {{0, 1, 1, 0, 1}, {0, 1, 2, 0, 0}, {0, 3, 1, 0, 1}, {0, 4, 1, 0, 1}, {0, 5, 1, 0, 2},
+	        {0, 5, 2, 0, 1}, {1, 0, 1, 0, 0}, {1, 1, 1, 1, 0}, {2, 1, 1, 1, 0}, {3, 1, 1, 1, 0}, {3, 2, 1, 1, 1},
+	        {4, 1, 1, 1, 1}, {1, 4, 1, 0, 1}, {2, 3, 1, 1, 1}, {6, 2, 1, 2, 0}, {8, 8, 1, 2, 2}, {16, 8, 1, 4, 2}};
+	struct sl_x25519_kernel kernel = {.lanes = 4, .worth = SL_X25519_COST_POINT + SL_X25519_COST_BASE};
+
+	kernel.multiply = count_pass_of_four;
+	kernel.multiply_base = count_base_pass;
+	for (unsigned int c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+		unsigned int n = cases[c].points + cases[c].bases;
+		struct seeded seed = {c};
+		struct set set;
+
+		prepare(&set);
+		seeded_bytes(&seed, set.private_key, sizeof(set.private_key));
+		seeded_bytes(&seed, set.public_key, sizeof(set.public_key));
+		/* the kinds alternate as long as there are both */
+		for (unsigned int i = 0, bases = 0; i < n; i++)
+			if (bases < cases[c].bases && (i % 2 || n - i == cases[c].bases - bases))
+				set.jobs[i].public_key = NULL, bases++;
+		kernel.worth_base = cases[c].worth_base;
+		passes = base_passes = 0;
+		sl_x25519_batch_with(&kernel, set.jobs, n);
+		cr_assert_eq(passes, cases[c].passes, "case %u: %u passes", c, passes);
+		cr_assert_eq(base_passes, cases[c].base_passes, "case %u: %u base passes", c, base_passes);
+		for (unsigned int i = 0; i < n; i++) {
+			uint8_t want[32];
+
+			if (set.jobs[i].public_key == NULL)
+				sl_x25519_public(want, set.private_key[i]);
+			else
+				cr_assert(sl_x25519_shared(want, set.private_key[i], set.public_key[i]));
+			cr_assert(set.jobs[i].ok);
+			cr_assert_arr_eq(set.out[i], want, 32, "case %u, job %u", c, i);
+		}
+	}
+}
+
 Test(x25519_batch, kernels_by_level)
 {
 	cr_assert_null(sl_x25519_kernel_of(SL_SIMD_SSE));
-	cr_assert_null(sl_x25519_kernel_of(SL_SIMD_AVX2));
+	cr_assert_eq(sl_x25519_lanes(SL_SIMD_SSE), 1);
+	if (sl_simd_supported(SL_SIMD_AVX2) && __builtin_cpu_supports("fma"))
+		cr_assert(sl_x25519_kernel_of(SL_SIMD_AVX2) == &sl_x25519_avx2 && sl_x25519_lanes(SL_SIMD_AVX2) == 4);
 	cr_assert_eq(sl_x25519_kernel_of(SL_SIMD_AUTO), sl_x25519_kernel_of(sl_simd_best()));
 	if (sl_simd_best() == SL_SIMD_AVX512 && __builtin_cpu_supports("avx512ifma"))
 		cr_assert_eq(sl_x25519_kernel_of(SL_SIMD_AVX512), &sl_x25519_avx512);
