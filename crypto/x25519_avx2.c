@@ -8,7 +8,7 @@
 #include "crypto/x25519_kernel.h"
 #include "crypto/ymm.h"
 
-static_assert(FE_LANES <= SL_X25519_LANES_MAX, "lanes");
+static_assert(FE_LANES * FE_QUOTIENTS_MAX <= SL_X25519_MOST_MAX, "keys of a call");
 
 #define A24 121665 /* (486662 - 2) / 4, RFC 7748 section 5 */
 
@@ -25,8 +25,8 @@ struct pass {
 	struct sl_fe x1;
 	struct sl_fe a, b; /* x2 + z2, x2 - z2 */
 	struct sl_fe c, d; /* x3 + z3, x3 - z3 */
-	struct sl_fe t[4];
 	struct sl_fe_words scalar;
+	struct sl_fe_quotients results;
 };
 
 /*
@@ -105,11 +105,11 @@ static void ladder(struct pass *p)
 	}
 }
 
+/* The ladder for one vector of keys; the results are x / z. */
 static __attribute__((noinline)) void run(
-        struct pass *p, uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, const uint8_t *const *points)
+        struct pass *p, struct sl_fe *x, struct sl_fe *z, const uint8_t *const *scalars, const uint8_t *const *points)
 {
 	const sl_real zero = sl_real_set(0), one = sl_real_set(1);
-	struct sl_fe *x = &p->c, *z = &p->d;
 	struct sl_fe_columns sum, difference;
 
 	sl_fe_load_words(&p->scalar, points);
@@ -120,23 +120,24 @@ static __attribute__((noinline)) void run(
 	p->a = p->b = (struct sl_fe){{one, zero, zero, zero, zero}};
 	sl_fe_add(&p->c, &p->x1, &p->a);
 	sl_fe_sub(&p->d, &p->x1, &p->a);
-
 	ladder(p);
 	/* twice the coordinates: their quotient is the same */
 	sl_fe_to_columns(&sum, &p->a);
 	sl_fe_to_columns(&difference, &p->b);
 	sl_fe_carry_both(x, &sl_fe_no_bias, z, &sl_fe_no_bias, &sum, &difference);
-	sl_fe_invert(z, p->t);
-	sl_fe_mul_by(z, x);
-	sl_fe_pack(out, z, &p->scalar);
 }
 
-static void multiply(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, const uint8_t *const *points)
+static void multiply(
+        uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, const uint8_t *const *points, unsigned int n)
 {
-	unsigned int mode = sl_fe_begin();
+	unsigned int mode = sl_fe_begin(), vectors = n / FE_LANES;
 	struct pass p;
 
-	run(&p, out, scalars, points);
+	for (unsigned int i = 0; i < vectors; i++)
+		run(&p, &p.results.x[i], &p.results.z[i], scalars + (size_t)i * FE_LANES,
+		        points + (size_t)i * FE_LANES);
+	sl_fe_divide(&p.results, vectors);
+	sl_fe_pack_quotients(out, &p.results, vectors);
 	sl_wipe(&p, sizeof(p));
 	sl_ymm_clear();
 	sl_fe_end(mode);
@@ -146,6 +147,7 @@ static void multiply(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, 
 const struct sl_x25519_kernel sl_x25519_avx2 = {
         .name = "avx2",
         .lanes = FE_LANES,
+        .most = FE_LANES * FE_QUOTIENTS_MAX,
         .worth = SL_X25519_COST_POINT + SL_X25519_COST_BASE,
         .worth_base = SL_X25519_COST_BASE,
         .multiply = multiply,

@@ -30,9 +30,9 @@ struct entry {
 struct pass {
 	struct sl_fe sum, difference, z, t;
 	struct entry entry;
-	struct sl_fe scratch[4];
 	struct sl_fe_words scalar;
 	sl_vec carry;
+	struct sl_fe_quotients results;
 };
 
 /*
@@ -106,7 +106,9 @@ static void add_entry(struct pass *p)
 	sl_fe_carry(&p->t, &t, &mul_bias);
 }
 
-static __attribute__((noinline)) void run(struct pass *p, uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars)
+/* One vector of keys; the results are u / v. */
+static __attribute__((noinline)) void run(
+        struct pass *p, struct sl_fe *u, struct sl_fe *v, const uint8_t *const *scalars)
 {
 	const sl_real zero = sl_real_set(0);
 	const struct sl_fe one = {{sl_real_set(1), zero, zero, zero, zero}};
@@ -127,18 +129,18 @@ static __attribute__((noinline)) void run(struct pass *p, uint8_t (*out)[SL_KEY_
 	sl_fe_columns_add(&y, &y, &z);
 	sl_fe_to_columns(&z, &p->z);
 	sl_fe_columns_add(&z, &z, &z);
-	sl_fe_carry_both(&p->sum, &sl_fe_no_bias, &p->difference, &sl_fe_no_bias, &z, &y);
-	sl_fe_invert(&p->difference, p->scratch);
-	sl_fe_mul_by(&p->difference, &p->sum);
-	sl_fe_pack(out, &p->difference, &p->scalar);
+	sl_fe_carry_both(u, &sl_fe_no_bias, v, &sl_fe_no_bias, &z, &y);
 }
 
-void sl_x25519_avx2_base(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars)
+void sl_x25519_avx2_base(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, unsigned int n)
 {
-	unsigned int mode = sl_fe_begin();
+	unsigned int mode = sl_fe_begin(), vectors = n / FE_LANES;
 	struct pass p;
 
-	run(&p, out, scalars);
+	for (unsigned int i = 0; i < vectors; i++)
+		run(&p, &p.results.x[i], &p.results.z[i], scalars + (size_t)i * FE_LANES);
+	sl_fe_divide(&p.results, vectors);
+	sl_fe_pack_quotients(out, &p.results, vectors);
 	sl_wipe(&p, sizeof(p));
 	sl_ymm_clear();
 	sl_fe_end(mode);

@@ -8,4 +8,4 @@
 
 #include "crypto/protocol.h"
 
-void sl_x25519_avx2_base(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars);
+void sl_x25519_avx2_base(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, unsigned int n);

@@ -132,7 +132,7 @@ void sl_fe_mul_by(struct sl_fe *a, const struct sl_fe *b)
 	sl_fe_carry(a, &c, &mul_bias);
 }
 
-void sl_fe_square_times(struct sl_fe *a, int times)
+static void square_times(struct sl_fe *a, int times)
 {
 	struct sl_fe_columns c;
 
@@ -142,42 +142,82 @@ void sl_fe_square_times(struct sl_fe *a, int times)
 	}
 }
 
-/* The chain of crypto/x25519_avx512.c: with e(n) = z^(2^n - 1), e(2n) = e(n)^(2^n) e(n). */
-void sl_fe_invert(struct sl_fe *z, struct sl_fe t[4])
+/* z = 1 / z, by the chain of crypto/x25519_avx512.c: with e(n) = z^(2^n - 1), e(2n) = e(n)^(2^n) e(n). */
+static void invert(struct sl_fe *z, struct sl_fe t[4])
 {
 	struct sl_fe *z11 = &t[0], *e = &t[1], *e_n = &t[2], *e50 = &t[3];
 
 	*z11 = *z;
-	sl_fe_square_times(z11, 1);
+	square_times(z11, 1);
 	*e_n = *z11; /* z^2 */
-	sl_fe_square_times(e_n, 2);
+	square_times(e_n, 2);
 	sl_fe_mul_by(e_n, z); /* z^9 */
 	sl_fe_mul_by(z11, e_n);
 	*e = *z11;
-	sl_fe_square_times(e, 1);
+	square_times(e, 1);
 	sl_fe_mul_by(e, e_n); /* z^31 = e(5) */
 	*e_n = *e;
-	sl_fe_square_times(e, 5);
+	square_times(e, 5);
 	sl_fe_mul_by(e, e_n); /* e(10) */
 	*e_n = *e;
-	sl_fe_square_times(e, 10);
+	square_times(e, 10);
 	sl_fe_mul_by(e, e_n); /* e(20) */
 	*e50 = *e;
-	sl_fe_square_times(e, 20);
+	square_times(e, 20);
 	sl_fe_mul_by(e, e50); /* e(40) */
-	sl_fe_square_times(e, 10);
+	square_times(e, 10);
 	sl_fe_mul_by(e, e_n); /* e(50) */
 	*e50 = *e;
-	sl_fe_square_times(e, 50);
+	square_times(e, 50);
 	sl_fe_mul_by(e, e50); /* e(100) */
 	*e_n = *e;
-	sl_fe_square_times(e, 100);
+	square_times(e, 100);
 	sl_fe_mul_by(e, e_n); /* e(200) */
-	sl_fe_square_times(e, 50);
+	square_times(e, 50);
 	sl_fe_mul_by(e, e50); /* e(250) */
-	sl_fe_square_times(e, 5);
+	square_times(e, 5);
 	sl_fe_mul_by(e, z11); /* 2^255 - 2^5 + 11 */
 	*z = *e;
+}
+
+/*
+ * A zero among factors would make the product zero, so it counts as 1, and its x as 0. The limbs of a tight zero are
+ * all 0: their sum can be nothing else, for it is smaller than p, and no limb reaches another one's weight.
+ */
+static void take_out_zero(struct sl_fe *x, struct sl_fe *z)
+{
+	sl_real zero = _mm256_cmp_pd(z->v[0], sl_real_set(0), _CMP_EQ_OQ);
+
+	for (int k = 1; k < FE_LIMBS; k++)
+		zero = _mm256_and_pd(zero, _mm256_cmp_pd(z->v[k], sl_real_set(0), _CMP_EQ_OQ));
+	for (int k = 0; k < FE_LIMBS; k++)
+		x->v[k] = _mm256_andnot_pd(zero, x->v[k]);
+	z->v[0] = _mm256_or_pd(z->v[0], _mm256_and_pd(zero, sl_real_set(1)));
+}
+
+/* One inversion, of the product of all z. From its end: 1 / z = (product of those before) / (product up to it). */
+void sl_fe_divide(struct sl_fe_quotients *q, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		take_out_zero(&q->x[i], &q->z[i]);
+		q->product[i] = q->z[i];
+		if (i > 0)
+			sl_fe_mul_by(&q->product[i], &q->product[i - 1]);
+	}
+	q->inverse = q->product[n - 1];
+	invert(&q->inverse, q->t);
+	for (unsigned int i = n - 1; i > 0; i--) {
+		sl_fe_mul_by(&q->x[i], &q->product[i - 1]);
+		sl_fe_mul_by(&q->x[i], &q->inverse);
+		sl_fe_mul_by(&q->inverse, &q->z[i]);
+	}
+	sl_fe_mul_by(&q->x[0], &q->inverse);
+}
+
+void sl_fe_pack_quotients(uint8_t (*out)[SL_KEY_LEN], struct sl_fe_quotients *q, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		sl_fe_pack(out + (size_t)i * FE_LANES, &q->x[i], &q->words);
 }
 
 void sl_fe_load_words(struct sl_fe_words *out, const uint8_t *const from[FE_LANES])

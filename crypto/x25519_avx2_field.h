@@ -197,13 +197,10 @@ FE_INLINE void sl_fe_swap(sl_vec lanes, struct sl_fe *a, struct sl_fe *b)
 void sl_fe_mul(struct sl_fe_columns *out, const struct sl_fe *a, const struct sl_fe *b);
 /* Columns of a * a, where a is tight. */
 void sl_fe_square(struct sl_fe_columns *out, const struct sl_fe *a);
-/* a = a * b; a = a^(2^times). All are tight. */
+/* a = a * b, where a is tight and b tight or loose. */
 void sl_fe_mul_by(struct sl_fe *a, const struct sl_fe *b);
-void sl_fe_square_times(struct sl_fe *a, int times);
-/* z = 1 / z, or 0 for 0, tight; t is memory for it, cleared by the caller. */
-void sl_fe_invert(struct sl_fe *z, struct sl_fe t[4]);
 
-/* The words of 4 keys; in and out are aligned as vectors are. */
+/* The words of 4 keys. */
 struct sl_fe_words {
 	sl_vec v[FE_WORDS];
 };
@@ -213,8 +210,25 @@ void sl_fe_load_words(struct sl_fe_words *out, const uint8_t *const from[FE_LANE
 void sl_fe_clamp(struct sl_fe_words *scalars);
 /* Words, of which the top bits are ignored, to tight. */
 void sl_fe_unpack(struct sl_fe *out, const struct sl_fe_words *words);
-/* The least non-negative value of a tight element, as bytes. */
+/* The least non-negative value of a tight element, as bytes; t is memory for it. */
 void sl_fe_pack(uint8_t (*out)[SL_KEY_LEN], const struct sl_fe *a, struct sl_fe_words *t);
+
+/*
+ * Quotients x / z that are computed together, since most of one is an inversion and they can share it. All memory for
+ * it; what is in it is secret and left to the caller.
+ */
+#define FE_QUOTIENTS_MAX 8
+struct sl_fe_quotients {
+	struct sl_fe x[FE_QUOTIENTS_MAX], z[FE_QUOTIENTS_MAX]; /* tight */
+	struct sl_fe product[FE_QUOTIENTS_MAX];                /* of the first z */
+	struct sl_fe inverse, t[4];
+	struct sl_fe_words words;
+};
+
+/* x[i] = x[i] / z[i], or 0 where z[i] is 0, for i below n, 1..FE_QUOTIENTS_MAX. */
+void sl_fe_divide(struct sl_fe_quotients *q, unsigned int n);
+/* All of them as bytes, FE_LANES times n keys. */
+void sl_fe_pack_quotients(uint8_t (*out)[SL_KEY_LEN], struct sl_fe_quotients *q, unsigned int n);
 
 /* Sets what the arithmetic needs of the thread, and gives it back. */
 static inline unsigned int sl_fe_begin(void)

@@ -17,7 +17,7 @@
 #include "crypto/zmm.h"
 
 #define LANES 8
-static_assert(LANES <= SL_X25519_LANES_MAX, "lanes");
+static_assert(LANES <= SL_X25519_MOST_MAX, "keys of a call");
 
 #define LIMBS     5
 #define LIMB_BITS 52
@@ -363,7 +363,8 @@ static void pack(struct pass *p, uint8_t (*out)[SL_KEY_LEN], const struct fe *a)
 			memcpy(out[lane] + k * (int)sizeof(uint64_t), &p->words[k][lane], sizeof(uint64_t));
 }
 
-static void multiply(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, const uint8_t *const *points)
+static void multiply(
+        uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, const uint8_t *const *points, unsigned int n)
 {
 	vec zero = _mm512_setzero_si512();
 	struct fe one = {{set(1), zero, zero, zero, zero}};
@@ -393,6 +394,7 @@ static void multiply(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, 
 const struct sl_x25519_kernel sl_x25519_avx512 = {
         .name = "avx512",
         .lanes = LANES,
+        .most = LANES,
         .worth = SL_X25519_COST_POINT + SL_X25519_COST_BASE,
         .multiply = multiply,
 };

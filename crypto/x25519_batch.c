@@ -6,7 +6,7 @@
 #include "crypto/x25519.h"
 #include "crypto/x25519_kernel.h"
 
-#define LANES SL_X25519_LANES_MAX
+#define MOST SL_X25519_MOST_MAX
 
 static const uint8_t base_point[SL_KEY_LEN] = {9};
 
@@ -40,7 +40,7 @@ static void by_library(struct sl_x25519_job *job)
 /* Jobs that wait for a pass. */
 struct lot {
 	unsigned int n;
-	struct sl_x25519_job *jobs[LANES];
+	struct sl_x25519_job *jobs[MOST];
 };
 
 /* Clears what a kernel has left below the frame of its caller, which calls this next. */
@@ -51,43 +51,56 @@ static __attribute__((noinline)) void wipe_stack(void)
 	sl_wipe(left, sizeof(left));
 }
 
-/* One pass for 1 up to the kernel's lanes; those left over repeat the first job. base: all are public keys. */
-static void pass(const struct sl_x25519_kernel *kernel, struct lot *lot, bool base)
+/* The lot's jobs, not none; what is missing to full passes repeats the first. base: all are public keys. */
+static void call(const struct sl_x25519_kernel *kernel, struct lot *lot, bool base)
 {
-	const uint8_t *scalars[LANES], *points[LANES];
-	uint8_t out[LANES][SL_KEY_LEN];
+	const unsigned int n = (lot->n + kernel->lanes - 1) / kernel->lanes * kernel->lanes;
+	const uint8_t *scalars[MOST], *points[MOST];
+	uint8_t out[MOST][SL_KEY_LEN];
 
-	for (unsigned int i = 0; i < kernel->lanes; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		const struct sl_x25519_job *job = lot->jobs[i < lot->n ? i : 0];
 
 		scalars[i] = job->private_key;
 		points[i] = job->public_key != NULL ? job->public_key : base_point;
 	}
 	if (base)
-		kernel->multiply_base(out, scalars);
+		kernel->multiply_base(out, scalars, n);
 	else
-		kernel->multiply(out, scalars, points);
+		kernel->multiply(out, scalars, points, n);
 	wipe_stack();
 	for (unsigned int i = 0; i < lot->n; i++) {
 		memcpy(lot->jobs[i]->out, out[i], SL_KEY_LEN);
 		lot->jobs[i]->ok = !sl_is_zero(out[i], SL_KEY_LEN);
 	}
-	sl_wipe(out, sizeof(out));
+	sl_wipe(out, n * sizeof(out[0]));
+}
+
+/* Does the lot's jobs, the last of them one by one where that is faster than another pass. */
+static void finish(const struct sl_x25519_kernel *kernel, struct lot *lot, bool base)
+{
+	unsigned int full = lot->n - lot->n % kernel->lanes, cost = 0;
+
+	for (unsigned int i = full; i < lot->n; i++)
+		cost += lot->jobs[i]->public_key != NULL ? SL_X25519_COST_POINT : SL_X25519_COST_BASE;
+	if (cost < (base ? kernel->worth_base : kernel->worth)) {
+		for (; lot->n > full; lot->n--)
+			by_library(lot->jobs[lot->n - 1]);
+	}
+	if (lot->n > 0)
+		call(kernel, lot, base);
 	lot->n = 0;
 }
 
-/* A lot that is not full: by a pass where it is the faster way. */
-static void finish(const struct sl_x25519_kernel *kernel, struct lot *lot, bool base)
+/* Public keys cost nothing in lanes that points leave free, so the last ones go there, if that saves them a pass. */
+static void join(const struct sl_x25519_kernel *kernel, struct lot *points, struct lot *bases)
 {
-	unsigned int cost = 0;
+	unsigned int used = points->n % kernel->lanes, last = bases->n % kernel->lanes;
 
-	for (unsigned int i = 0; i < lot->n; i++)
-		cost += lot->jobs[i]->public_key != NULL ? SL_X25519_COST_POINT : SL_X25519_COST_BASE;
-	if (cost >= (base ? kernel->worth_base : kernel->worth))
-		pass(kernel, lot, base);
-	for (unsigned int i = 0; i < lot->n; i++)
-		by_library(lot->jobs[i]);
-	lot->n = 0;
+	if (used == 0 || used + last > kernel->lanes)
+		return;
+	for (; last > 0; last--)
+		points->jobs[points->n++] = bases->jobs[--bases->n];
 }
 
 void sl_x25519_batch_with(const struct sl_x25519_kernel *kernel, struct sl_x25519_job *jobs, unsigned int n)
@@ -103,19 +116,14 @@ void sl_x25519_batch_with(const struct sl_x25519_kernel *kernel, struct sl_x2551
 			continue;
 		}
 		lot->jobs[lot->n++] = &jobs[i];
-		if (lot->n == kernel->lanes)
+		if (lot->n == kernel->most)
 			finish(kernel, lot, base);
 	}
 	if (kernel == NULL)
 		return;
-	/* public keys cost nothing in lanes that points leave free */
-	if (points.n > 0 && points.n + bases.n <= kernel->lanes)
-		for (; bases.n > 0; bases.n--)
-			points.jobs[points.n++] = bases.jobs[bases.n - 1];
-	if (bases.n > 0)
-		finish(kernel, &bases, true);
-	if (points.n > 0)
-		finish(kernel, &points, false);
+	join(kernel, &points, &bases);
+	finish(kernel, &bases, true);
+	finish(kernel, &points, false);
 }
 
 void sl_x25519_batch(enum sl_simd simd, struct sl_x25519_job *jobs, unsigned int n)

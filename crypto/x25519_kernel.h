@@ -14,31 +14,33 @@
 #define SL_X25519_COST_POINT 2
 #define SL_X25519_COST_BASE  1
 
-/* Lanes of the widest kernel. */
-#define SL_X25519_LANES_MAX 8
+/* Keys that any kernel takes at once. */
+#define SL_X25519_MOST_MAX 32
 
 /*
  * Bytes of stack below the caller's frame that a kernel may leave secrets in; the front clears them. Registers the
  * kernel clears itself.
  */
-#define SL_X25519_KERNEL_STACK 8192
+#define SL_X25519_KERNEL_STACK 16384
 
 struct sl_x25519_kernel {
 	const char *name;
-	unsigned int lanes;      /* up to SL_X25519_LANES_MAX */
+	unsigned int lanes;      /* keys of a pass */
+	unsigned int most;       /* keys of a call, so it makes one pass or some: a multiple of lanes */
 	unsigned int worth;      /* a pass is the faster way from this sum of SL_X25519_COST_... on */
 	unsigned int worth_base; /* and one of multiply_base, if there is one */
 
 	/*
-	 * RFC 7748, section 5, `lanes` times: out[i] = X25519(scalars[i], points[i]). Clamps the scalars, ignores the
-	 * top bit of a point and takes values of the field's prime and above. A point of low order gives zero. No
-	 * branch and no address depends on a scalar or a point. scalars and points may repeat; out does not overlap
-	 * them.
+	 * RFC 7748, section 5, n times: out[i] = X25519(scalars[i], points[i]). n is a multiple of lanes, 1 * lanes up
+	 * to `most`. Clamps the scalars, ignores the top bit of a point and takes values of the field's prime and
+	 * above. A point of low order gives zero. No branch and no address depends on a scalar or a point. scalars and
+	 * points may repeat; out does not overlap them.
 	 */
-	void (*multiply)(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, const uint8_t *const *points);
+	void (*multiply)(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, const uint8_t *const *points,
+	        unsigned int n);
 
 	/* The same for the base point; NULL where it is a point like any other. */
-	void (*multiply_base)(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars);
+	void (*multiply_base)(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, unsigned int n);
 };
 
 /* 4 lanes, limbs of 51 bits in doubles. Needs AVX2 and FMA. */

@@ -293,24 +293,46 @@ Test(x25519_field, pack_of_zero_and_its_neighbours)
 	}
 }
 
-Test(x25519_field, inverse_of_anything_and_of_zero)
+/* Every count, with zeros among them: x / z times z is x, and 0 where z is. */
+Test(x25519_field, quotients_that_share_an_inversion)
 {
 	struct seeded seed = {44};
 
 	for (unsigned int round = 0; round < 200; round++) {
-		__int128 want[FE_LANES][FE_LIMBS] = {{1}, {1}, {1}, {0}};
-		struct sl_fe x, z, t[4];
-		struct lanes a;
+		const unsigned int n = 1 + round % FE_QUOTIENTS_MAX;
+		__int128 want[FE_QUOTIENTS_MAX][FE_LANES][FE_LIMBS];
+		struct sl_fe z[FE_QUOTIENTS_MAX];
+		struct sl_fe_quotients q;
 
-		for (int lane = 0; lane < FE_LANES; lane++)
-			strange(&seed, a.v[lane], TIGHT);
-		a.v[0][4] = TIGHT - 1;
-		a.v[1][3] = -TIGHT;
-		a.v[2][0] |= 1, a.v[2][1] = a.v[2][2] = a.v[2][3] = a.v[2][4] = 0;
-		memset(a.v[3], 0, sizeof(a.v[3]));
-		x = z = to_fe(&a);
-		sl_fe_invert(&z, t);
-		sl_fe_mul_by(&z, &x);
-		expect(&z, want, "inverse", round);
+		for (unsigned int i = 0; i < n; i++) {
+			struct lanes x, y;
+
+			for (int lane = 0; lane < FE_LANES; lane++) {
+				bool zero = seeded_below(&seed, 8) == 0;
+
+				strange(&seed, x.v[lane], TIGHT);
+				strange(&seed, y.v[lane], TIGHT);
+				if (zero)
+					memset(y.v[lane], 0, sizeof(y.v[lane]));
+				else if (round % 2)
+					y.v[lane][4] = TIGHT - 1;
+				else
+					y.v[lane][0] = 1;
+				for (int k = 0; k < FE_LIMBS; k++)
+					want[i][lane][k] = zero ? 0 : x.v[lane][k];
+			}
+			q.x[i] = to_fe(&x);
+			q.z[i] = z[i] = to_fe(&y);
+		}
+		sl_fe_divide(&q, n);
+		for (unsigned int i = 0; i < n; i++) {
+			uint8_t bytes[FE_QUOTIENTS_MAX * FE_LANES][SL_KEY_LEN], alone[FE_LANES][SL_KEY_LEN];
+
+			sl_fe_pack_quotients(bytes, &q, n);
+			sl_fe_pack(alone, &q.x[i], &q.words);
+			cr_assert_arr_eq(bytes[i * FE_LANES], alone, sizeof(alone));
+			sl_fe_mul_by(&z[i], &q.x[i]);
+			expect(&z[i], want[i], "quotient", round);
+		}
 	}
 }
