@@ -112,6 +112,8 @@ struct sl_gateway {
 	uint64_t now;           /* ns, of this turn of the loop */
 	uint64_t started;       /* ns */
 	uint64_t calibrate_at;  /* ns */
+	uint64_t work_seen;     /* of all workers: cycles they have worked, */
+	uint64_t work_at;       /* and when control last saw that they had, ns */
 	uint32_t mbufs_at_rest; /* in use before the first packet */
 	int epoll_fd, signal_fd;
 	bool stop;

@@ -25,11 +25,13 @@
 
 /*
  * A worker wakes control with its first packet after a sleep, but not while it is busy (a system call is no part of the
- * packet path). So control looks at its rings this often while any worker is awake, and sleeps long when all sleep.
+ * packet path). So control looks at its rings this often while workers have packets now and then, and sleeps long when none has
+ * had one for a while: with some thousand packets a second each would wake it otherwise.
  */
 #define SLEEP_MAX_NS  (500 * SL_NSEC_PER_USEC)
 #define SLEEP_MIN_NS  (50 * SL_NSEC_PER_USEC)
 #define SLEEP_LONG_NS (100 * SL_NSEC_PER_MSEC)
+#define REST_NS       (5 * SL_NSEC_PER_MSEC)
 
 /* Timers may be so late: those of many peers are due all the time, and each would be a sleep and a waking of its own. */
 #define TIMER_SLACK_NS SLEEP_MAX_NS
@@ -232,6 +234,21 @@ all_workers_sleep(const struct sl_gateway *gw)
 	return true;
 }
 
+/* Whether all workers sleep, and none has worked for a while. */
+static bool
+workers_rest(struct sl_gateway *gw)
+{
+	uint64_t work = 0;
+
+	for (unsigned w = 0; w < gw->dp->n_workers; w++)
+		work += atomic_load_explicit(&gw->dp->workers[w]->stats.busy_cycles, memory_order_relaxed);
+	if (work != gw->work_seen) {
+		gw->work_seen = work;
+		gw->work_at = gw->now;
+	}
+	return gw->now - gw->work_at >= REST_NS && all_workers_sleep(gw);
+}
+
 /* Whether workers left something between the last turn and their falling asleep. */
 static bool
 anything_left(const struct sl_gateway *gw)
@@ -244,7 +261,7 @@ anything_left(const struct sl_gateway *gw)
 }
 
 /*
- * Waits for sockets, and for workers where all of them sleep. While one is awake its rings are looked at every SLEEP_MAX_NS
+ * Waits for sockets, and for workers where all of them rest. Else their rings are looked at every SLEEP_MAX_NS
  * anyway, so no worker that falls asleep and rises again meanwhile needs to pay for waking control. Whether there was an event.
  */
 static bool
@@ -252,7 +269,7 @@ wait_for_work(struct sl_gateway *gw, uint64_t longest)
 {
 	bool any;
 
-	if (longest < SLEEP_MAX_NS || !all_workers_sleep(gw))
+	if (longest < SLEEP_MAX_NS || !workers_rest(gw))
 		return wait_events(gw, sleep_time(gw, longest));
 	sl_waker_doze(&gw->dp->control);
 	/* one may have risen, and left something, before it could see that we doze */
