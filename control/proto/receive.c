@@ -16,7 +16,7 @@
 
 /*
  * Messages of one step of control's loop, where a valid initiation takes some 130 µs, X25519 being done one by one; and
- * with lanes for each of them: 33 µs with eight, 60 with four.
+ * with lanes for each of them: 33 µs with eight, 50 with four.
  */
 #define BUDGET_WITHOUT_LANES 6
 #define BUDGET_PER_LANE      4
