@@ -7,9 +7,8 @@
 #include "crypto/wipe.h"
 #include "crypto/x25519_avx2_base.h"
 #include "crypto/x25519_avx2_field.h"
+#include "crypto/x25519_base_table.h" /* by the script of that name, when it is built */
 #include "crypto/ymm.h"
-
-#include "x25519_base_table.h"
 
 #define DIGIT_BITS 4
 #define DIGITS     64

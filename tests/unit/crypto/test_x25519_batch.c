@@ -115,7 +115,7 @@ Test(x25519_batch, rfc7748)
 	}
 }
 
-/* RFC 7748, section 5.2: the iterated test in all lanes at once; a million of them if X25519_MILLION is set */
+/* RFC 7748, section 5.2: the iterated test in all lanes at once; a million of them if SL_X25519_MILLION is set */
 Test(x25519_batch, rfc7748_iterated)
 {
 	static const char one[] = "422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079";
@@ -124,7 +124,7 @@ Test(x25519_batch, rfc7748_iterated)
 
 	FOR_EACH_SUBJECT(s)
 	{
-		bool far = getenv("X25519_MILLION") != NULL && s->rounds == NATIVE_ROUNDS;
+		bool far = getenv("SL_X25519_MILLION") != NULL && s->rounds == NATIVE_ROUNDS;
 		struct set set;
 
 		if (s->kernel == NULL)
