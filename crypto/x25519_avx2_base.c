@@ -14,7 +14,7 @@
 #define DIGITS     64
 #define VALUES     8
 
-static_assert(sizeof(base_table) == sizeof(double) * DIGITS * VALUES * 3 * FE_LIMBS, "the table that is expected");
+static_assert(sizeof(base_table_51) == sizeof(double) * DIGITS * VALUES * 3 * FE_LIMBS, "the table that is expected");
 
 static const struct sl_fe_bias mul_bias = FE_UNBIAS(1, 0);
 static const struct sl_fe_bias less_mul_bias = FE_UNBIAS(-1, 0);
@@ -119,7 +119,7 @@ static __attribute__((noinline)) void run(
 	p->sum = p->difference = p->z = one;
 	p->t = (struct sl_fe){{zero, zero, zero, zero, zero}};
 	for (int i = 0; i < DIGITS; i++) {
-		look_up(&p->entry, base_table[i], next_digit(p, i));
+		look_up(&p->entry, base_table_51[i], next_digit(p, i));
 		add_entry(p);
 	}
 	/* (Z + Y) / (Z - Y), both doubled */

@@ -13,6 +13,7 @@
 #include <immintrin.h>
 
 #include "crypto/wipe.h"
+#include "crypto/x25519_base_table.h" /* by the script of that name, when it is built */
 #include "crypto/x25519_kernel.h"
 #include "crypto/zmm.h"
 
@@ -30,6 +31,12 @@ static_assert(LANES <= SL_X25519_MOST_MAX, "keys of a call");
 #define FOLD_260 608    /* 2^260 mod p */
 #define FOLD_255 19     /* 2^255 mod p */
 #define A24      121665 /* (486662 - 2) / 4, RFC 7748 section 5 */
+
+/* The base point's table: digits to the base of 16, from -7 to 8. */
+#define DIGIT_BITS 4
+#define DIGITS     64
+#define VALUES     8
+static_assert(sizeof(base_table_52) == sizeof(uint64_t) * DIGITS * VALUES * 3 * LIMBS, "the table that is expected");
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -272,12 +279,12 @@ static __attribute__((noinline)) void mul_by(struct fe *a, const struct fe *b)
 }
 
 /*
- * z2 to the power p - 2 = 2^255 - 21, its inverse, or 0 for 0. With e(n) = z^(2^n - 1): e(2n) = e(n)^(2^n) e(n), and
+ * z to the power p - 2 = 2^255 - 21, its inverse, or 0 for 0. With e(n) = z^(2^n - 1): e(2n) = e(n)^(2^n) e(n), and
  * the exponent is 2^250 - 1 followed by the bits 01011.
  */
-static void invert(struct pass *p)
+static void invert(struct fe *z, struct fe t[4])
 {
-	struct fe *z = &p->z2, *z11 = &p->t[0], *e = &p->t[1], *e_n = &p->t[2], *e50 = &p->t[3];
+	struct fe *z11 = &t[0], *e = &t[1], *e_n = &t[2], *e50 = &t[3];
 
 	*z11 = *z;
 	square_times(z11, 1);
@@ -309,21 +316,21 @@ static void invert(struct pass *p)
 	mul_by(e, e50); /* e(250) */
 	square_times(e, 5);
 	mul_by(e, z11); /* 2^255 - 2^5 + 11 */
-	p->z2 = *e;
+	*z = *e;
 }
 
 /* Four words of little-endian bytes per lane. */
-static void load_words(struct pass *p, vec words[WORDS], const uint8_t *const *from)
+static void load_words(uint64_t (*to)[LANES], vec words[WORDS], const uint8_t *const *from)
 {
 	for (int lane = 0; lane < LANES; lane++) {
 		uint64_t w[WORDS];
 
 		memcpy(w, from[lane], sizeof(w));
 		for (int k = 0; k < WORDS; k++)
-			p->words[k][lane] = w[k];
+			to[k][lane] = w[k];
 	}
 	for (int k = 0; k < WORDS; k++)
-		words[k] = _mm512_loadu_si512(p->words[k]);
+		words[k] = _mm512_loadu_si512(to[k]);
 }
 
 /* A u-coordinate, below 2^255: tight. */
@@ -339,7 +346,7 @@ static void unpack(struct fe *out, const vec w[WORDS])
 }
 
 /* The least non-negative value of a tight element, below 2p, as bytes. */
-static void pack(struct pass *p, uint8_t (*out)[SL_KEY_LEN], const struct fe *a)
+static void pack(uint64_t (*words)[LANES], uint8_t (*out)[SL_KEY_LEN], const struct fe *a)
 {
 	struct fe r = *a, q = *a;
 	vec w[WORDS];
@@ -357,10 +364,17 @@ static void pack(struct pass *p, uint8_t (*out)[SL_KEY_LEN], const struct fe *a)
 	w[2] = _mm512_or_si512(_mm512_srli_epi64(r.v[2], 24), _mm512_slli_epi64(r.v[3], 28));
 	w[3] = _mm512_or_si512(_mm512_srli_epi64(r.v[3], 36), _mm512_slli_epi64(r.v[4], 16));
 	for (int k = 0; k < WORDS; k++)
-		_mm512_storeu_si512(p->words[k], w[k]);
+		_mm512_storeu_si512(words[k], w[k]);
 	for (int lane = 0; lane < LANES; lane++)
 		for (int k = 0; k < WORDS; k++)
-			memcpy(out[lane] + k * (int)sizeof(uint64_t), &p->words[k][lane], sizeof(uint64_t));
+			memcpy(out[lane] + k * (int)sizeof(uint64_t), &words[k][lane], sizeof(uint64_t));
+}
+
+/* RFC 7748, section 5. */
+static void clamp(vec scalar[WORDS])
+{
+	scalar[0] = _mm512_and_si512(scalar[0], set(~7LL));
+	scalar[3] = _mm512_or_si512(_mm512_and_si512(scalar[3], set(INT64_MAX)), set(1LL << 62));
 }
 
 static void multiply(
@@ -370,31 +384,135 @@ static void multiply(
 	struct fe one = {{set(1), zero, zero, zero, zero}};
 	struct pass p;
 
-	load_words(&p, p.scalar, points);
+	load_words(p.words, p.scalar, points);
 	unpack(&p.x1, p.scalar);
-	load_words(&p, p.scalar, scalars);
-	/* clamped, RFC 7748 section 5; bit 255 is never looked at */
-	p.scalar[0] = _mm512_and_si512(p.scalar[0], set(~7LL));
-	p.scalar[3] = _mm512_or_si512(p.scalar[3], set(1LL << 62));
+	load_words(p.words, p.scalar, scalars);
+	clamp(p.scalar);
 	p.x2 = one;
 	p.z2 = (struct fe){{zero, zero, zero, zero, zero}};
 	p.x3 = p.x1;
 	p.z3 = one;
 
 	ladder(&p);
-	invert(&p);
+	invert(&p.z2, p.t);
 	mul(&p.x2, &p.x2, &p.z2);
 	tighten(&p.x2);
-	pack(&p, out, &p.x2);
+	pack(p.words, out, &p.x2);
 	sl_wipe(&p, sizeof(p));
 	sl_zmm_clear();
 }
 
-/* A pass costs little more than one multiplication of the library does, so it is worth it for one and a base point. */
+/* A pass for public keys, as crypto/x25519_avx2_base.c says, with its names. Everything that is secret. */
+struct base_pass {
+	struct fe x, y, z, t; /* tight */
+	struct fe sum, difference, product;
+	struct fe scratch[4];
+	vec scalar[WORDS], carry;
+	uint64_t words[WORDS][LANES];
+};
+
+/* Reads all of a digit's entries and keeps the one whose mask is set; where none is, the limbs are 0. Tight. */
+INLINE void pick(struct fe *out, const uint64_t (*table)[3][LIMBS], int part, const __mmask8 masks[VALUES])
+{
+	for (int k = 0; k < LIMBS; k++)
+		out->v[k] = _mm512_setzero_si512();
+	for (int value = 0; value < VALUES; value++)
+		for (int k = 0; k < LIMBS; k++)
+			out->v[k] =
+			        _mm512_mask_blend_epi64(masks[value], out->v[k], set((long long)table[value][part][k]));
+}
+
+/*
+ * The entry of the next digit, from the lowest on: four bits and the carry make 0..16, of which 9 and more become
+ * negative and carry.
+ */
+INLINE void look_up(struct base_pass *p, int i)
+{
+	vec *word = &p->scalar[i / (64 / DIGIT_BITS)], zero = _mm512_setzero_si512();
+	vec digit = _mm512_add_epi64(_mm512_and_si512(*word, set(15)), p->carry);
+	__mmask8 negative = _mm512_cmplt_epu64_mask(set(VALUES), digit), masks[VALUES], none;
+	vec size = _mm512_mask_blend_epi64(negative, digit, _mm512_sub_epi64(set(16), digit));
+	struct fe minus, nothing = {{zero, zero, zero, zero, zero}};
+
+	*word = _mm512_srli_epi64(*word, DIGIT_BITS);
+	p->carry = _mm512_mask_blend_epi64(negative, zero, set(1));
+	for (int value = 1; value <= VALUES; value++)
+		masks[value - 1] = (__mmask8)~_mm512_test_epi64_mask(_mm512_xor_si512(size, set(value)), set(-1));
+	none = (__mmask8)~_mm512_test_epi64_mask(size, set(-1));
+	pick(&p->sum, base_table_52[i], 0, masks);
+	pick(&p->difference, base_table_52[i], 1, masks);
+	pick(&p->product, base_table_52[i], 2, masks);
+	p->sum.v[0] = _mm512_mask_blend_epi64(none, p->sum.v[0], set(1));
+	p->difference.v[0] = _mm512_mask_blend_epi64(none, p->difference.v[0], set(1));
+	swap(negative, &p->sum, &p->difference);
+	sub(&minus, &nothing, &p->product);
+	swap(negative, &p->product, &minus);
+}
+
+/* The product is tight afterwards. */
+static __attribute__((noinline)) void mul_tight(struct fe *out, const struct fe *a, const struct fe *b)
+{
+	mul(out, a, b);
+	tighten(out);
+}
+
+static void add_entry(struct base_pass *p)
+{
+	struct fe a, b, c, d, e, f, g, h;
+
+	sub(&a, &p->y, &p->x);
+	mul_tight(&a, &a, &p->difference);
+	add(&b, &p->y, &p->x);
+	mul_tight(&b, &b, &p->sum);
+	mul_tight(&c, &p->t, &p->product);
+	add(&d, &p->z, &p->z);
+	tighten(&d);
+	fold_top(d.v);
+	tighten(&d);
+	sub(&e, &b, &a);
+	sub(&f, &d, &c);
+	add(&g, &d, &c);
+	add(&h, &b, &a);
+	mul_tight(&p->x, &e, &f);
+	mul_tight(&p->y, &g, &h);
+	mul_tight(&p->z, &f, &g);
+	mul_tight(&p->t, &e, &h);
+}
+
+static void multiply_base(uint8_t (*out)[SL_KEY_LEN], const uint8_t *const *scalars, unsigned int n)
+{
+	vec zero = _mm512_setzero_si512();
+	struct base_pass p;
+	struct fe u, v;
+
+	load_words(p.words, p.scalar, scalars);
+	clamp(p.scalar);
+	p.carry = zero;
+	p.x = p.t = (struct fe){{zero, zero, zero, zero, zero}};
+	p.y = p.z = (struct fe){{set(1), zero, zero, zero, zero}};
+	for (int i = 0; i < DIGITS; i++) {
+		look_up(&p, i);
+		add_entry(&p);
+	}
+	add(&u, &p.z, &p.y);
+	sub(&v, &p.z, &p.y);
+	invert(&v, p.scratch);
+	mul_tight(&p.x, &u, &v);
+	pack(p.words, out, &p.x);
+	sl_wipe(&p, sizeof(p));
+	sl_zmm_clear();
+}
+
+/*
+ * A pass costs little more than one multiplication of the library does, so it is worth it for one and a base point. One
+ * for public keys has a third of its multiplications.
+ */
 const struct sl_x25519_kernel sl_x25519_avx512 = {
         .name = "avx512",
         .lanes = LANES,
         .most = LANES,
         .worth = SL_X25519_COST_POINT + SL_X25519_COST_BASE,
+        .worth_base = SL_X25519_COST_BASE,
         .multiply = multiply,
+        .multiply_base = multiply_base,
 };

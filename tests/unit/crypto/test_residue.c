@@ -113,6 +113,7 @@ static void multiply_points(void)
 	for (unsigned int i = 0; i < 8; i++)
 		jobs[i].public_key = NULL;
 	sl_x25519_batch(SL_SIMD_AUTO, jobs, 8);
+	sl_x25519_batch_with(&sl_x25519_avx512_emulated, jobs, 8);
 	if (sl_simd_supported(SL_SIMD_AVX2))
 		sl_x25519_batch(SL_SIMD_AVX2, jobs, 8);
 	sl_wipe(secrets, sizeof(secrets));
