@@ -73,6 +73,26 @@ prepare(struct sl_worker *w, struct rte_mbuf **pkts, struct sl_session **session
 	return kept;
 }
 
+/* What DECAP will touch of each peer and session comes while the messages are opened. */
+static void
+fetch_ahead(const struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
+{
+	const struct sl_peers *peers = &w->dp->peers;
+	const struct sl_session *last = NULL;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct sl_packet *p = sl_packet(pkts[i]);
+
+		if (p->session == last)
+			continue;
+		last = p->session;
+		rte_prefetch0(&peers->slots[last->peer]);
+		rte_prefetch0(peers->slots[last->peer].outer);
+		rte_prefetch0(&peers->lines[w->index][last->peer]);
+		rte_prefetch0(sl_replay_word(&last->replay, p->counter));
+	}
+}
+
 static void
 open_burst(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 {
@@ -87,6 +107,7 @@ open_burst(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 		sl_order_append(w, pkts, jobs, n);
 		return;
 	}
+	fetch_ahead(w, pkts, n);
 	if (sl_aead_open_batch(w->aead, jobs, n) == 0) {
 		sl_count(&w->stats.drops[SL_DROP_BAD_TAG], n);
 		rte_pktmbuf_free_bulk(pkts, n);

@@ -26,6 +26,12 @@ static inline void sl_replay_init(struct sl_replay *r)
 	*r = (struct sl_replay){0};
 }
 
+/* Where the counter's bit stands. */
+static inline const uint64_t *sl_replay_word(const struct sl_replay *r, uint64_t counter)
+{
+	return &r->words[counter / SL_COUNTER_WORD_BITS % SL_REPLAY_WORDS];
+}
+
 /*
  * True if this counter is seen for the first time, is less than SL_REJECT_AFTER_MESSAGES and at most
  * SL_COUNTER_WINDOW_SIZE behind the greatest one; it is then marked as seen. False otherwise, with nothing changed.
