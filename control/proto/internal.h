@@ -22,6 +22,10 @@ struct sl_proto_handshake {
 	struct sl_cookie_jar jar;
 };
 
+enum {
+	SL_COOKIE_NONCES = 32, /* made at once */
+};
+
 /* Peers that want an initiation, put together so that their messages are made side by side. */
 struct sl_proto_gather {
 	unsigned n;
@@ -36,6 +40,8 @@ struct sl_proto {
 	const struct sl_proto_ops *ops;
 	void *ctx;
 	struct sl_rng rng;
+	uint8_t cookie_nonces[SL_COOKIE_NONCES][SL_XNONCE_LEN]; /* random, each for one cookie reply */
+	unsigned cookie_nonces_left;                            /* the last ones */
 	uint16_t line;
 	enum sl_simd simd;                 /* never SL_SIMD_AUTO */
 	struct sl_proto_gather *gather;    /* NULL: initiations are made at once */

@@ -78,8 +78,8 @@ static void fixed_bytes(void *ctx, void *out, size_t n)
 	memset(out, 0, n);
 	if (n == sizeof(transcript_seed))
 		memcpy(out, transcript_seed, n);
-	else if (n == sizeof(transcript_nonce))
-		memcpy(out, transcript_nonce, n);
+	else if (n == SL_COOKIE_NONCES * sizeof(transcript_nonce)) /* made at once; the recording has the first */
+		memcpy(out, transcript_nonce, sizeof(transcript_nonce));
 	else if (n == 32)
 		memcpy(out, keys[n_keys++], n);
 }

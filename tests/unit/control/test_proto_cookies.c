@@ -76,6 +76,29 @@ Test(proto_cookies, p16_under_load_a_cookie_and_nothing_else)
 	cr_assert_eq(b->delivered, 1);
 }
 
+/* Replies are sealed with one key: a nonce that came twice would give away both cookies. */
+Test(proto_cookies, p14_a_nonce_for_each_reply)
+{
+	enum { REPLIES = 100 };
+	static uint8_t nonces[REPLIES][SL_XNONCE_LEN];
+	uint8_t msg[sizeof(struct sl_msg_initiation)];
+
+	sim.link.cut = true;
+	sim_send(&sim, 0);
+	memcpy(msg, sim_last(&sim, SIM_SENT, 0, SL_MSG_INITIATION)->data, sizeof(msg));
+	for (unsigned i = 0; i < REPLIES; i++) {
+		const struct sl_msg_cookie_reply *reply;
+
+		load(b);
+		sim_deliver(&sim, 1, msg, sizeof(msg), NULL);
+		cr_assert_eq(sent(1, SL_MSG_COOKIE_REPLY), i + 1);
+		reply = (const void *)sim_last(&sim, SIM_SENT, 1, SL_MSG_COOKIE_REPLY)->data;
+		memcpy(nonces[i], reply->nonce, sizeof(nonces[i]));
+		for (unsigned k = 0; k < i; k++)
+			cr_assert_neq(memcmp(nonces[i], nonces[k], sizeof(nonces[i])), 0, "replies %u and %u", k, i);
+	}
+}
+
 Test(proto_cookies, p16_mac2_is_ignored_without_load)
 {
 	uint8_t msg[sizeof(struct sl_msg_initiation)];
