@@ -122,7 +122,20 @@ take_handshakes_of(struct sl_gateway *gw, struct sl_gateway_if *gi, unsigned bud
 	return budget;
 }
 
-/* Interfaces take turns at being first, so that a flood at one leaves the others their share. */
+static bool
+handshakes_wait(const struct sl_gateway *gw)
+{
+	for (unsigned i = 0; i < gw->n_wg_ifs; i++) {
+		if (!rte_ring_empty(gw->wg_ifs[i]->handshakes) || sl_proto_if_waiting(gw->wg_ifs[i]->proto) > 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Interfaces take turns at being first, so that a flood at one leaves the others their share. Whether more wait: those to come
+ * are cheaper together, so they are not waited for by looking again at once.
+ */
 static bool
 take_handshakes(struct sl_gateway *gw)
 {
@@ -138,7 +151,7 @@ take_handshakes(struct sl_gateway *gw)
 		left -= take_handshakes_of(gw, gi, gw->n_wg_ifs == 1 ? left : share);
 	}
 	gw->next_wg_if = (gw->next_wg_if + 1) % gw->n_wg_ifs;
-	return left < budget;
+	return left < budget && handshakes_wait(gw);
 }
 
 static void
