@@ -441,6 +441,29 @@ Test(x25519_batch, public_keys_of_all_digits)
 	}
 }
 
+static void prepare_random(struct set *set, uint64_t number)
+{
+	struct seeded seed = {number};
+
+	prepare(set);
+	seeded_bytes(&seed, set->private_key, sizeof(set->private_key));
+	seeded_bytes(&seed, set->public_key, sizeof(set->public_key));
+}
+
+static void check_by_library(const struct set *set, unsigned int n, unsigned int number)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		uint8_t want[32];
+
+		if (set->jobs[i].public_key == NULL)
+			sl_x25519_public(want, set->private_key[i]);
+		else
+			cr_assert(sl_x25519_shared(want, set->private_key[i], set->public_key[i]));
+		cr_assert(set->jobs[i].ok, "case %u, job %u", number, i);
+		cr_assert_arr_eq(set->out[i], want, 32, "case %u, job %u", number, i);
+	}
+}
+
 /* A pass is only made where it is the faster way. */
 static unsigned int passes;
 
@@ -466,26 +489,15 @@ Test(x25519_batch, few_jobs_go_to_the_library)
 	kernel.multiply_base = NULL;
 	for (unsigned int c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
 		unsigned int n = cases[c].points + cases[c].bases;
-		struct seeded seed = {c};
 		struct set set;
 
-		prepare(&set);
-		seeded_bytes(&seed, set.private_key, sizeof(set.private_key));
-		seeded_bytes(&seed, set.public_key, sizeof(set.public_key));
+		prepare_random(&set, c);
 		for (unsigned int i = cases[c].points; i < n; i++)
 			set.jobs[i].public_key = NULL;
 		passes = 0;
 		sl_x25519_batch_with(&kernel, set.jobs, n);
 		cr_assert_eq(passes, cases[c].passes, "%u points, %u bases", cases[c].points, cases[c].bases);
-		for (unsigned int i = 0; i < n; i++) {
-			uint8_t want[32];
-
-			if (set.jobs[i].public_key == NULL)
-				sl_x25519_public(want, set.private_key[i]);
-			else
-				cr_assert(sl_x25519_shared(want, set.private_key[i], set.public_key[i]));
-			cr_assert_arr_eq(set.out[i], want, 32);
-		}
+		check_by_library(&set, n, c);
 	}
 }
 
@@ -524,12 +536,9 @@ Test(x25519_batch, public_keys_have_passes_of_their_own)
 	kernel.multiply_base = count_base_passes;
 	for (unsigned int c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
 		unsigned int n = cases[c].points + cases[c].bases;
-		struct seeded seed = {c};
 		struct set set;
 
-		prepare(&set);
-		seeded_bytes(&seed, set.private_key, sizeof(set.private_key));
-		seeded_bytes(&seed, set.public_key, sizeof(set.public_key));
+		prepare_random(&set, c);
 		/* the kinds alternate as long as there are both */
 		for (unsigned int i = 0, bases = 0; i < n; i++)
 			if (bases < cases[c].bases && (i % 2 || n - i == cases[c].bases - bases))
@@ -539,16 +548,7 @@ Test(x25519_batch, public_keys_have_passes_of_their_own)
 		sl_x25519_batch_with(&kernel, set.jobs, n);
 		cr_assert_eq(passes, cases[c].passes, "case %u: %u passes", c, passes);
 		cr_assert_eq(base_passes, cases[c].base_passes, "case %u: %u base passes", c, base_passes);
-		for (unsigned int i = 0; i < n; i++) {
-			uint8_t want[32];
-
-			if (set.jobs[i].public_key == NULL)
-				sl_x25519_public(want, set.private_key[i]);
-			else
-				cr_assert(sl_x25519_shared(want, set.private_key[i], set.public_key[i]));
-			cr_assert(set.jobs[i].ok);
-			cr_assert_arr_eq(set.out[i], want, 32, "case %u, job %u", c, i);
-		}
+		check_by_library(&set, n, c);
 	}
 }
 
