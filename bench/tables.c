@@ -120,7 +120,14 @@ static void ours_load(struct subject *s)
 static void ours_lookup(struct subject *s, unsigned first, unsigned n)
 {
 	struct sl_lpm_key keys[BURST];
+	uint32_t addrs[BURST];
 
+	if (s->queries[first].family == SL_AF_INET) {
+		for (unsigned i = 0; i < n; i++)
+			memcpy(&addrs[i], s->queries[first + i].bytes, sizeof(addrs[i]));
+		sl_lpm_lookup4_burst(s->lpm, 0, addrs, sink, n);
+		return;
+	}
 	for (unsigned i = 0; i < n; i++)
 		keys[i] = (struct sl_lpm_key){s->lpm, s->queries[first + i].bytes, s->queries[first + i].family};
 	sl_lpm_lookup_burst(keys, sink, n);

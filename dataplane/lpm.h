@@ -96,6 +96,13 @@ uint32_t sl_lpm_lookup(const struct sl_lpm *t, const struct sl_ip *ip);
 /* Counts what was published: an answer holds as long as this stays what it was before the lookup. */
 uint64_t sl_lpm_changes(const struct sl_lpm *t);
 
+/*
+ * The same for n IPv4 addresses in network order, their memory accesses overlapped; `otherwise` is the answer where
+ * nothing matches. Any n.
+ */
+void sl_lpm_lookup4_burst(
+        const struct sl_lpm *t, uint32_t otherwise, const uint32_t *addrs, uint32_t *values, unsigned n);
+
 struct sl_lpm_key {
 	const struct sl_lpm *table; /* NULL: the answer is 0 */
 	const uint8_t *addr;        /* 4 or 16 bytes, in the packet if you like: nothing beyond them is read */

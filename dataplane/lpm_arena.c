@@ -68,6 +68,7 @@ int sl_lpm_arena_init(struct sl_lpm_arena *a, uint64_t max_bytes)
 	a->map = base;
 	a->base = (uint8_t *)(((uintptr_t)base + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1));
 	a->slabs = slabs;
+	a->bytes = SL_LPM_ZEROS;
 	madvise(a->map, a->mapped, MADV_DONTDUMP);
 	return 0;
 }
@@ -120,7 +121,7 @@ static void list_remove(struct sl_lpm_arena *a, uint32_t *head, uint32_t slab)
 /* An empty slab for the class, in its list; false where memory is short. */
 static bool take_slab(struct sl_lpm_arena *a, unsigned size_class)
 {
-	uint32_t slab;
+	uint32_t slab, size = class_bytes(size_class);
 
 	if (a->free_slabs != 0) {
 		slab = a->free_slabs - 1;
@@ -133,7 +134,7 @@ static bool take_slab(struct sl_lpm_arena *a, unsigned size_class)
 	}
 	a->slabs[slab].free = 0;
 	a->slabs[slab].live = 0;
-	a->slabs[slab].fresh = slab == 0; /* block number 0 means none */
+	a->slabs[slab].fresh = slab == 0 ? (uint16_t)((SL_LPM_ZEROS + size - 1) / size) : 0;
 	a->slabs[slab].size_class = (uint8_t)size_class;
 	list_push(a, &a->partial[size_class], slab);
 	return true;

@@ -3,8 +3,9 @@
  * named by a 29-bit number so that a trie slot holds a reference and a value
  * in 8 bytes. Address space is reserved once, so blocks never move under the
  * readers; memory is taken in slabs of 64 KB, each cut into blocks of one
- * size, and an empty slab goes back. Control thread alone; readers only use
- * sl_lpm_block. Private to the lpm_*.c files.
+ * size, and an empty slab goes back. Block number 0 names no block; the bytes
+ * there stay zero, for readers that look where nothing is. Control thread
+ * alone; readers only use sl_lpm_block. Private to the lpm_*.c files.
  */
 #pragma once
 
@@ -17,6 +18,7 @@
 #define SL_LPM_SLAB_BYTES (1u << SL_LPM_SLAB_SHIFT)
 #define SL_LPM_CLASSES    56
 #define SL_LPM_BLOCK_MAX  8192u /* bytes */
+#define SL_LPM_ZEROS      2048u /* bytes from block 0 on that are zero, once there is any block */
 
 struct sl_lpm_slab {
 	uint32_t next; /* slab number + 1, 0: end; in the list of its class or of free slabs */
@@ -39,7 +41,7 @@ struct sl_lpm_arena {
 	uint32_t n_free;                  /* of them on the free list */
 	uint32_t free_slabs;              /* slab number + 1 */
 	uint32_t partial[SL_LPM_CLASSES]; /* slab number + 1: slabs of a class with room */
-	uint64_t bytes;                   /* in live blocks */
+	uint64_t bytes;                   /* in live blocks and zeros */
 };
 
 /* 0 or -ENOMEM. max_bytes is rounded up to a slab. */

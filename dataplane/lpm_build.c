@@ -1,5 +1,25 @@
 #include "dataplane/lpm_table.h"
 
+/*
+ * A SPARSE node with more runs than the first becomes DIRECT, a DIRECT one with no more than the second SPARSE. An
+ * array is looked into with a third of the instructions; every lookup passes the nodes of the first two bytes, and
+ * there are at most 257 of them in a family, so these are arrays early. Further down there may be many: memory counts
+ * there.
+ */
+static const struct {
+	unsigned direct_above, sparse_to;
+} limits[] = {{2, 1}, {16, 12}, {128, 96}};
+
+#define DEPTHS (sizeof(limits) / sizeof(*limits))
+
+/* Runs up to which the node becomes or stays SPARSE. */
+static unsigned sparse_up_to(unsigned depth, bool is_direct)
+{
+	unsigned i = depth < DEPTHS ? depth : DEPTHS - 1;
+
+	return is_direct ? limits[i].sparse_to : limits[i].direct_above;
+}
+
 static const uint8_t *base_of(const struct sl_lpm_op *op)
 {
 	return op->t->arena.base;
@@ -212,32 +232,32 @@ static uint32_t build_sparse(struct sl_lpm_op *op, const struct sl_lpm_image *im
 	return ref;
 }
 
-/* sparse_up_to: the number of runs up to which the node is SPARSE. */
-static uint32_t build(struct sl_lpm_op *op, const struct sl_lpm_image *im, unsigned sparse_up_to)
+/* was_direct: what it takes the place of. */
+static uint32_t build(struct sl_lpm_op *op, unsigned depth, const struct sl_lpm_image *im, bool was_direct)
 {
 	uint64_t bits[4];
 	unsigned runs = find_runs(im->slots, bits);
 
-	return runs > sparse_up_to ? build_direct(op, im, runs) : build_sparse(op, im, bits, runs);
+	return runs > sparse_up_to(depth, was_direct) ? build_direct(op, im, runs) : build_sparse(op, im, bits, runs);
 }
 
-uint32_t sl_lpm_node_new(struct sl_lpm_op *op, const struct sl_lpm_image *im)
+uint32_t sl_lpm_node_new(struct sl_lpm_op *op, unsigned depth, const struct sl_lpm_image *im)
 {
-	return build(op, im, SL_LPM_DIRECT_FROM);
+	return build(op, depth, im, false);
 }
 
 /* The slow way: through an image of the whole node. */
-static uint32_t rebuild_with(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
+static uint32_t rebuild_with(struct sl_lpm_op *op, uint32_t ref, unsigned depth, uint8_t pos, uint64_t slot)
 {
 	struct sl_lpm_image im;
 
 	image_of(op, ref, &im);
 	im.slots[pos] = slot;
 	sl_lpm_replace(op, ref);
-	return build(op, &im, sl_lpm_kind(ref) == SL_LPM_DIRECT ? SL_LPM_SPARSE_FROM : SL_LPM_DIRECT_FROM);
+	return build(op, depth, &im, sl_lpm_kind(ref) == SL_LPM_DIRECT);
 }
 
-static uint32_t direct_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
+static uint32_t direct_set(struct sl_lpm_op *op, uint32_t ref, unsigned depth, uint8_t pos, uint64_t slot)
 {
 	struct sl_lpm_direct *d = sl_lpm_node(base_of(op), ref);
 	size_t bytes = sizeof(*d) + d->n_aux * sizeof(*d->aux);
@@ -248,8 +268,8 @@ static uint32_t direct_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint
 		runs += (slot != d->slots[pos - 1]) - (old != d->slots[pos - 1]);
 	if (pos < SL_LPM_FANOUT - 1)
 		runs += (slot != d->slots[pos + 1]) - (old != d->slots[pos + 1]);
-	if (runs <= SL_LPM_SPARSE_FROM)
-		return rebuild_with(op, ref, pos, slot);
+	if (runs <= (int)sparse_up_to(depth, true))
+		return rebuild_with(op, ref, depth, pos, slot);
 	if (!sl_lpm_owned(op->t, d->stamp)) {
 		const struct sl_lpm_direct *from = d;
 
@@ -267,7 +287,7 @@ static uint32_t direct_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint
 }
 
 /* The run of the position becomes up to three: what is before it, the position, what is behind it. */
-static uint32_t sparse_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
+static uint32_t sparse_set(struct sl_lpm_op *op, uint32_t ref, unsigned depth, uint8_t pos, uint64_t slot)
 {
 	struct sl_lpm_sparse *n = sl_lpm_node(base_of(op), ref), *to;
 	unsigned run = sl_lpm_sparse_index(n, pos); /* of pos */
@@ -297,8 +317,8 @@ static uint32_t sparse_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint
 		return ref;
 	}
 	total = before + differs_before + differs_behind + (n->n_slots - behind);
-	if (total > SL_LPM_DIRECT_FROM)
-		return rebuild_with(op, ref, pos, slot);
+	if (total > sparse_up_to(depth, false))
+		return rebuild_with(op, ref, depth, pos, slot);
 	sl_lpm_replace(op, ref);
 	ref = make(op, SL_LPM_SPARSE, sizeof(*n) + (total + n->n_aux) * sizeof(*n->slots));
 	if (ref == 0)
@@ -317,17 +337,19 @@ static uint32_t sparse_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint
 	return ref;
 }
 
-uint32_t sl_lpm_node_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot)
+uint32_t sl_lpm_node_set(struct sl_lpm_op *op, uint32_t ref, unsigned depth, uint8_t pos, uint64_t slot)
 {
-	return sl_lpm_kind(ref) == SL_LPM_DIRECT ? direct_set(op, ref, pos, slot) : sparse_set(op, ref, pos, slot);
+	return sl_lpm_kind(ref) == SL_LPM_DIRECT ? direct_set(op, ref, depth, pos, slot)
+	                                         : sparse_set(op, ref, depth, pos, slot);
 }
 
-uint32_t sl_lpm_node_set_aux(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, unsigned bits, uint32_t value)
+uint32_t sl_lpm_node_set_aux(
+        struct sl_lpm_op *op, uint32_t ref, unsigned depth, uint8_t pos, unsigned bits, uint32_t value)
 {
 	struct sl_lpm_image im;
 
 	image_of(op, ref, &im);
 	sl_lpm_image_aux(&im, pos, bits, value);
 	sl_lpm_replace(op, ref);
-	return build(op, &im, sl_lpm_kind(ref) == SL_LPM_DIRECT ? SL_LPM_SPARSE_FROM : SL_LPM_DIRECT_FROM);
+	return build(op, depth, &im, sl_lpm_kind(ref) == SL_LPM_DIRECT);
 }

@@ -77,7 +77,7 @@ static uint32_t split_edge(struct sl_lpm_op *op, uint32_t ref, unsigned depth, u
 	place_prefix(op, &im, split);
 	if (op->failed)
 		return 0;
-	node = sl_lpm_node_new(op, &im);
+	node = sl_lpm_node_new(op, split, &im);
 	if (op->failed || split == depth)
 		return node;
 	return sl_lpm_edge_new(op, op->key, 8 * split, sl_lpm_slot(0, node));
@@ -108,13 +108,13 @@ static uint32_t insert_node(struct sl_lpm_op *op, uint32_t ref, unsigned depth)
 	uint64_t slot, changed;
 
 	if (rest < SL_LPM_STRIDE)
-		return sl_lpm_node_set_aux(op, ref, pos, rest, op->value);
+		return sl_lpm_node_set_aux(op, ref, depth, pos, rest, op->value);
 	slot = sl_lpm_node_slot(op->t->arena.base, ref, pos);
 	changed = insert(op, below(slot), depth + 1);
 	if (op->failed)
 		return ref;
 	changed = in_node(op, ref, pos, changed);
-	return changed == slot ? ref : sl_lpm_node_set(op, ref, pos, changed);
+	return changed == slot ? ref : sl_lpm_node_set(op, ref, depth, pos, changed);
 }
 
 static uint64_t insert(struct sl_lpm_op *op, uint64_t slot, unsigned depth)
@@ -161,7 +161,7 @@ static uint32_t delete_edge(struct sl_lpm_op *op, uint32_t ref)
 	return sl_lpm_edge_set(op, ref, slot);
 }
 
-/* What a SPARSE node holds: the number of positions with a prefix or a node below, one of them, and its slot. */
+/* What a node holds: the number of positions with a prefix or a node below, one of them, and its slot. */
 struct content {
 	unsigned positions;
 	uint8_t pos;
@@ -177,8 +177,7 @@ static void content_add(struct content *c, unsigned pos, unsigned n, uint64_t sl
 	c->slot = slot;
 }
 
-/* Counts until it is clear that there are two or more. Leaves out position `skip` (256: none). */
-static struct content content_of(const struct sl_lpm_sparse *n, unsigned skip)
+static struct content content_of_sparse(const struct sl_lpm_sparse *n, unsigned skip)
 {
 	struct content c = {0};
 	unsigned run = 0, word = 0;
@@ -194,6 +193,19 @@ static struct content content_of(const struct sl_lpm_sparse *n, unsigned skip)
 		else
 			content_add(&c, first, end - first, n->slots[run]);
 	}
+	return c;
+}
+
+/* Counts until it is clear that there are two or more. Leaves out position `skip` (256: none). */
+static struct content content_of(const uint8_t *base, uint32_t ref, unsigned skip)
+{
+	const struct sl_lpm_direct *d = sl_lpm_node(base, ref);
+	struct content c = {0};
+
+	if (sl_lpm_kind(ref) == SL_LPM_SPARSE)
+		return content_of_sparse(sl_lpm_node(base, ref), skip);
+	for (unsigned pos = 0; pos < SL_LPM_FANOUT && c.positions < 2; pos++)
+		content_add(&c, pos, pos != skip, d->slots[pos]);
 	return c;
 }
 
@@ -217,10 +229,10 @@ static uint32_t delete_aux(struct sl_lpm_op *op, uint32_t ref, unsigned depth, u
 	unsigned n_aux;
 	const uint64_t *aux = sl_lpm_node_aux(base, ref, &n_aux);
 
-	if (sl_lpm_kind(ref) == SL_LPM_SPARSE && n_aux <= 2)
-		c = content_of(sl_lpm_node(base, ref), SL_LPM_FANOUT);
+	if (n_aux <= 2)
+		c = content_of(base, ref, SL_LPM_FANOUT);
 	if (c.positions + n_aux - 1 > 1)
-		return sl_lpm_node_set_aux(op, ref, pos, rest, 0);
+		return sl_lpm_node_set_aux(op, ref, depth, pos, rest, 0);
 	sl_lpm_replace(op, ref);
 	if (c.positions == 1)
 		return only_position(op, &c, depth);
@@ -250,12 +262,12 @@ static uint32_t delete_node(struct sl_lpm_op *op, uint32_t ref, unsigned depth)
 	changed = in_node(op, ref, pos, changed);
 	if (changed == slot)
 		return ref;
-	if (sl_lpm_kind(ref) == SL_LPM_SPARSE && n_aux <= 1) {
-		c = content_of(sl_lpm_node(base, ref), pos);
+	if (n_aux <= 1) {
+		c = content_of(base, ref, pos);
 		content_add(&c, pos, 1, changed);
 	}
 	if (c.positions + n_aux > 1)
-		return sl_lpm_node_set(op, ref, pos, changed);
+		return sl_lpm_node_set(op, ref, depth, pos, changed);
 	sl_lpm_replace(op, ref);
 	if (c.positions == 1)
 		return only_position(op, &c, depth);

@@ -3,22 +3,16 @@
 #include "dataplane/lpm_table.h"
 
 /*
- * Lookups of one address go down the trie and keep the last value. A burst
- * does so one by one where the tables are compact: the near caches hold them,
- * and the core overlaps some lookups by itself. In larger ones
- * it goes down with many addresses level by level: every lane touches what was
- * prefetched for it in the pass before, so the memory accesses of all lanes
- * overlap. Lanes are sorted by the kind of node they stand at, so that the
- * branches of the inner loops are the same for a whole list.
+ * Lookups of one address go down the trie and keep the last value. A burst of keys has its IPv4 addresses, as far as
+ * they are for one table, looked up by sl_lpm_lookup4_burst. Of the other keys those for compact tables are looked up
+ * one by one: the near caches hold such tables, and the core overlaps some lookups by itself. With the rest it goes
+ * down level by level: every lane touches what was prefetched for it in the pass before, so the memory accesses of all
+ * lanes overlap. Lanes are sorted by the kind of node they stand at, so that the branches of the inner loops are the
+ * same for a whole list.
  */
 
 #define LANES     32
 #define ADDR_ROOM 24 /* 16 bytes; a byte behind them may be read of a lane that is done */
-
-static inline uint64_t root_of(const struct sl_lpm *t, bool v6)
-{
-	return atomic_load_explicit(&t->root[v6], memory_order_acquire);
-}
 
 /* addr: 16 bytes. */
 static inline struct sl_lpm_bits load_bits(const uint8_t *addr)
@@ -69,17 +63,9 @@ static uint32_t lookup(const uint8_t *base, uint64_t slot, const uint8_t *addr)
 	}
 }
 
-uint32_t sl_lpm_lookup4(const struct sl_lpm *t, const void *addr)
-{
-	uint8_t bytes[16] = {0};
-
-	memcpy(bytes, addr, 4);
-	return lookup(t->base, root_of(t, false), bytes);
-}
-
 uint32_t sl_lpm_lookup6(const struct sl_lpm *t, const void *addr)
 {
-	return lookup(t->base, root_of(t, true), addr);
+	return lookup(t->base, sl_lpm_root(t, true), addr);
 }
 
 uint32_t sl_lpm_lookup(const struct sl_lpm *t, const struct sl_ip *ip)
@@ -188,9 +174,6 @@ static inline void start(struct lane *l, struct lists *to, const struct sl_lpm_k
 	const struct sl_lpm *t = key->table;
 	struct sl_lpm_bits k = {0, 0};
 
-	l->best = 0;
-	if (t == NULL || (key->family != SL_AF_INET && key->family != SL_AF_INET6))
-		return;
 	if (key->family == SL_AF_INET) {
 		uint32_t a;
 
@@ -202,107 +185,91 @@ static inline void start(struct lane *l, struct lists *to, const struct sl_lpm_k
 	memcpy(l->addr, &k, sizeof(k));
 	l->bits = (struct sl_lpm_bits){__builtin_bswap64(k.hi), __builtin_bswap64(k.lo)};
 	l->base = t->base;
-	advance(l, to, look_into_root(l, root_of(t, key->family == SL_AF_INET6)));
+	advance(l, to, look_into_root(l, sl_lpm_root(t, key->family == SL_AF_INET6)));
 }
 
-/* IPv4, in registers. addr: most significant byte first. */
-static inline uint32_t lookup4(const uint8_t *base, uint64_t slot, uint32_t addr)
+/* What becomes of the keys of a group. */
+struct group {
+	const struct sl_lpm_key *keys;
+	/* IPv4 addresses for one table, and the places of their keys */
+	const struct sl_lpm *table;
+	unsigned n_addrs;
+	uint32_t addrs[LANES];
+	uint8_t addr_of[LANES];
+	unsigned n_lanes;
+	uint8_t lane_of[LANES];
+};
+
+/* Looks up what needs neither, and collects the others. */
+static void sort_keys(struct group *g, uint32_t *values, unsigned n)
 {
-	uint32_t best = sl_lpm_value(slot), left = addr;
+	g->table = NULL;
+	g->n_addrs = g->n_lanes = 0;
+	for (unsigned i = 0; i < n; i++) {
+		const struct sl_lpm_key *k = &g->keys[i];
 
-	for (;;) {
-		uint32_t ref = sl_lpm_ref(slot);
-		const void *node = sl_lpm_node(base, ref);
-
-		if (sl_lpm_kind(ref) == SL_LPM_DIRECT) {
-			slot = ((const struct sl_lpm_direct *)node)->slots[left >> 24];
-			left <<= 8;
-		} else if (sl_lpm_kind(ref) == SL_LPM_SPARSE) {
-			const struct sl_lpm_sparse *s = node;
-
-			slot = s->slots[sl_lpm_sparse_index(s, (uint8_t)(left >> 24))];
-			left <<= 8;
-		} else if (sl_lpm_kind(ref) == SL_LPM_EDGE) {
-			const struct sl_lpm_edge *e = node;
-
-			if (((uint64_t)addr << 32 ^ e->hi) >> (64 - e->len) != 0)
-				return best;
-			slot = e->slot;
-			left = (uint32_t)((uint64_t)addr << (e->len & ~7u));
+		if (unlikely(k->table == NULL || (k->family != SL_AF_INET && k->family != SL_AF_INET6))) {
+			values[i] = 0;
+			continue;
+		}
+		if (likely(k->family == SL_AF_INET && (k->table == g->table || g->table == NULL))) {
+			g->table = k->table;
+			memcpy(&g->addrs[g->n_addrs], k->addr, sizeof(*g->addrs));
+			g->addr_of[g->n_addrs++] = (uint8_t)i;
+		} else if (atomic_load_explicit(&k->table->compact, memory_order_relaxed)) {
+			values[i] = k->family == SL_AF_INET ? sl_lpm_lookup4(k->table, k->addr)
+			                                    : sl_lpm_lookup6(k->table, k->addr);
 		} else {
-			return best;
+			g->lane_of[g->n_lanes++] = (uint8_t)i;
 		}
-		best = sl_lpm_value(slot) != 0 ? sl_lpm_value(slot) : best;
 	}
 }
 
-static bool all_compact(const struct sl_lpm_key *keys, unsigned n)
+static void lookup_addrs(const struct group *g, uint32_t *values, unsigned n)
 {
-	const struct sl_lpm *seen = NULL;
+	uint32_t found[LANES];
 
-	for (unsigned i = 0; i < n; i++) {
-		if (likely(keys[i].table == seen))
-			continue;
-		seen = keys[i].table;
-		if (seen != NULL && !atomic_load_explicit(&seen->compact, memory_order_relaxed))
-			return false;
+	if (likely(g->n_addrs == n)) {
+		sl_lpm_lookup4_burst(g->table, 0, g->addrs, values, n);
+		return;
 	}
-	return true;
-}
-
-/* One after the other. What follows a packet to the same address goes the same way, as nearly all of a bulk flow does. */
-static void lookup_each(const struct sl_lpm_key *keys, uint32_t *values, unsigned n)
-{
-	const struct sl_lpm *table = NULL; /* of the last IPv4 lookup */
-	uint32_t last = 0, value = 0;
-	uint64_t root = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		const struct sl_lpm_key *k = &keys[i];
-		uint32_t addr;
-
-		if (unlikely(k->table == NULL || k->family != SL_AF_INET)) {
-			values[i] = k->table != NULL && k->family == SL_AF_INET6 ? sl_lpm_lookup6(k->table, k->addr) : 0;
-			continue;
-		}
-		memcpy(&addr, k->addr, sizeof(addr));
-		if (k->table != table) {
-			table = k->table;
-			root = root_of(table, false);
-		} else if (addr == last) {
-			values[i] = value;
-			continue;
-		}
-		last = addr;
-		values[i] = value = lookup4(table->base, root, __builtin_bswap32(addr));
-	}
+	sl_lpm_lookup4_burst(g->table, 0, g->addrs, found, g->n_addrs);
+	for (unsigned i = 0; i < g->n_addrs; i++)
+		values[g->addr_of[i]] = found[i];
 }
 
 /* All at once, level by level. */
-static void lookup_lanes(const struct sl_lpm_key *keys, uint32_t *values, unsigned n)
+static void lookup_lanes(const struct group *g, uint32_t *values)
 {
 	struct lane lanes[LANES];
 	struct lists lists[2];
 	unsigned turn = 0;
 
 	lists_clear(&lists[0]);
-	for (unsigned i = 0; i < n; i++)
-		start(&lanes[i], &lists[0], &keys[i]);
+	for (unsigned i = 0; i < g->n_lanes; i++)
+		start(&lanes[i], &lists[0], &g->keys[g->lane_of[i]]);
 	for (; more(&lists[turn]); turn ^= 1)
 		pass(&lists[turn], &lists[turn ^ 1]);
-	for (unsigned i = 0; i < n; i++)
-		values[i] = lanes[i].best;
+	for (unsigned i = 0; i < g->n_lanes; i++)
+		values[g->lane_of[i]] = lanes[i].best;
 }
 
 void sl_lpm_lookup_burst(const struct sl_lpm_key *keys, uint32_t *values, unsigned n)
 {
-	if (likely(all_compact(keys, n))) {
-		lookup_each(keys, values, n);
+	struct group g;
+
+	if (n == 1 && keys->table != NULL && keys->family == SL_AF_INET) {
+		values[0] = sl_lpm_lookup4(keys->table, keys->addr);
 		return;
 	}
-	for (unsigned group; n > 0; keys += group, values += group, n -= group) {
-		group = n < LANES ? n : LANES;
-		lookup_lanes(keys, values, group);
+	for (unsigned part; n > 0; keys += part, values += part, n -= part) {
+		part = n < LANES ? n : LANES;
+		g.keys = keys;
+		sort_keys(&g, values, part);
+		if (g.n_addrs > 0)
+			lookup_addrs(&g, values, part);
+		if (g.n_lanes > 0)
+			lookup_lanes(&g, values);
 	}
 }
 
@@ -334,7 +301,7 @@ static bool best_in_node(
 
 uint32_t sl_lpm_lookup_shorter(const struct sl_lpm *t, const struct sl_ip *ip, unsigned max_len, uint8_t *len)
 {
-	uint64_t slot = ip->family == SL_AF_NONE ? 0 : root_of(t, ip->family == SL_AF_INET6);
+	uint64_t slot = ip->family == SL_AF_NONE ? 0 : sl_lpm_root(t, ip->family == SL_AF_INET6);
 	uint32_t best = sl_lpm_value(slot);
 	unsigned depth = 0;
 	uint8_t best_len = 0;

@@ -31,10 +31,6 @@
 #define SL_LPM_FANOUT  (1u << SL_LPM_STRIDE)
 #define SL_LPM_AUX_MAX (SL_LPM_FANOUT - 2) /* prefixes of 1..7 bits */
 
-/* A SPARSE node with more runs becomes DIRECT; a DIRECT one with fewer than the second becomes SPARSE. */
-#define SL_LPM_DIRECT_FROM 128
-#define SL_LPM_SPARSE_FROM 96
-
 enum sl_lpm_kind {
 	SL_LPM_NONE = 0,
 	SL_LPM_SPARSE = 1,
@@ -116,7 +112,9 @@ static inline uint64_t sl_lpm_slot(uint32_t value, uint32_t ref)
 
 static inline void *sl_lpm_node(const uint8_t *base, uint32_t ref)
 {
-	return sl_lpm_block(base, ref >> SL_LPM_BLOCK_SHIFT);
+	/* a block's number times its size, with one operation less */
+	return (void *)(uintptr_t)(base + (size_t)(ref & ~(SL_LPM_KIND_MASK | SL_LPM_OWN)) *
+	                                          (SL_LPM_UNIT >> SL_LPM_BLOCK_SHIFT));
 }
 
 static inline uint8_t sl_lpm_byte(struct sl_lpm_bits k, unsigned depth)
@@ -135,10 +133,10 @@ static inline bool sl_lpm_match(struct sl_lpm_bits a, struct sl_lpm_bits b, unsi
 /* The slot's place in slots[] of the position. */
 static inline unsigned sl_lpm_sparse_index(const struct sl_lpm_sparse *n, uint8_t pos)
 {
-	unsigned word = pos / 64;
-	uint64_t upto = (UINT64_C(2) << (pos % 64)) - 1;
+	size_t at = pos, word = at / 64;
+	uint64_t upto = n->bits[word] << (63 - at % 64); /* without the bits of later positions */
 
-	return n->rank[word] + (unsigned)__builtin_popcountll(n->bits[word] & upto) - 1;
+	return n->rank[word] + (unsigned)__builtin_popcountll(upto) - 1;
 }
 
 /* List entries: value, position of the first address, bits beyond 8d. Their order as numbers is (position, length). */

@@ -97,10 +97,12 @@ struct sl_lpm_image {
 
 /* Adds, replaces or (value 0) removes a list entry, and spreads the values over the positions. */
 void sl_lpm_image_aux(struct sl_lpm_image *im, uint8_t pos, unsigned bits, uint32_t value);
-uint32_t sl_lpm_node_new(struct sl_lpm_op *op, const struct sl_lpm_image *im);
+/* depth: of the node, as everywhere; it tells whether few runs are worth an array. */
+uint32_t sl_lpm_node_new(struct sl_lpm_op *op, unsigned depth, const struct sl_lpm_image *im);
 /* SPARSE or DIRECT with one position, or one list entry, changed; in place or copied. */
-uint32_t sl_lpm_node_set(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, uint64_t slot);
-uint32_t sl_lpm_node_set_aux(struct sl_lpm_op *op, uint32_t ref, uint8_t pos, unsigned bits, uint32_t value);
+uint32_t sl_lpm_node_set(struct sl_lpm_op *op, uint32_t ref, unsigned depth, uint8_t pos, uint64_t slot);
+uint32_t sl_lpm_node_set_aux(
+        struct sl_lpm_op *op, uint32_t ref, unsigned depth, uint8_t pos, unsigned bits, uint32_t value);
 
 /* The value that the list of the node gives a position, 0 for none. */
 uint32_t sl_lpm_aux_best(const uint64_t *aux, unsigned n_aux, uint8_t pos);
@@ -117,6 +119,12 @@ uint64_t sl_lpm_delete(struct sl_lpm_op *op, uint64_t root);
 uint32_t sl_lpm_find(const struct sl_lpm *t, uint64_t root, struct sl_lpm_bits key, unsigned len);
 
 /* --- helpers shared by the files --- */
+
+/* The root slot of a family, as readers see it. */
+static inline uint64_t sl_lpm_root(const struct sl_lpm *t, bool v6)
+{
+	return atomic_load_explicit(&t->root[v6], memory_order_acquire);
+}
 
 static inline struct sl_lpm_bits sl_lpm_mask(struct sl_lpm_bits k, unsigned len)
 {

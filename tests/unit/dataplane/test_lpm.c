@@ -18,8 +18,18 @@ struct model {
 
 static struct rte_rcu_qsbr *rcu;
 static struct sl_reclaim reclaim;
-static struct sl_lpm *lpm;
+static struct sl_lpm *lpm, *second; /* bursts may ask both */
 static uint64_t empty_bytes;
+
+static const char *const in_second[] = {"0.0.0.0/1", "1.0.0.0/8", "1.1.0.0/16", "10.1.2.0/24", "::/1", "11::/16"};
+
+static struct sl_prefix prefix(const char *text)
+{
+	struct sl_prefix p;
+
+	cr_assert(sl_prefix_parse(text, &p), "%s", text);
+	return p;
+}
 
 static void setup(void)
 {
@@ -27,11 +37,18 @@ static void setup(void)
 	sl_reclaim_init(&reclaim, rcu);
 	cr_assert_eq(sl_lpm_create(&lpm, &reclaim, 0), 0);
 	empty_bytes = sl_lpm_memory(lpm);
+	cr_assert_eq(sl_lpm_create(&second, &reclaim, 0), 0);
+	for (unsigned i = 0; i < sizeof(in_second) / sizeof(*in_second); i++) {
+		struct sl_prefix p = prefix(in_second[i]);
+
+		cr_assert_eq(sl_lpm_set(second, &p, 1000 + i, NULL), 0);
+	}
 }
 
 static void teardown(void)
 {
 	sl_lpm_destroy(lpm);
+	sl_lpm_destroy(second);
 	sl_reclaim_drain(&reclaim);
 	cr_expect_eq(reclaim.pending, 0);
 	free(rcu);
@@ -46,14 +63,6 @@ static uint64_t random_u64(uint64_t *state)
 	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
 	return z ^ z >> 31;
-}
-
-static struct sl_prefix prefix(const char *text)
-{
-	struct sl_prefix p;
-
-	cr_assert(sl_prefix_parse(text, &p), "%s", text);
-	return p;
 }
 
 static struct sl_ip ip(const char *text)
@@ -163,12 +172,32 @@ static void check_address(const struct model *m, const struct sl_ip *a, uint64_t
 	cr_assert_eq(len, want_len);
 }
 
+/* The burst of IPv4 addresses alone against single lookups. */
+static void check_burst4(const struct sl_ip *a, unsigned n)
+{
+	uint32_t addrs[77], values[78];
+
+	for (unsigned i = 0; i < n; i++)
+		memcpy(&addrs[i], a[i].bytes, sizeof(addrs[i]));
+	for (uint32_t otherwise = 0; otherwise <= 99; otherwise += 99) {
+		memset(values, 0xff, sizeof(values));
+		sl_lpm_lookup4_burst(lpm, otherwise, addrs, values, n);
+		for (unsigned i = 0; i < n; i++) {
+			uint32_t want = sl_lpm_lookup(lpm, &a[i]);
+
+			cr_assert_eq(values[i], want != 0 ? want : otherwise, "%u of %u", i, n);
+		}
+		cr_assert_eq(values[n], UINT32_MAX);
+	}
+}
+
 /* Addresses at the edges of the model's prefixes and others, one by one and in a burst over both families. */
 static void check_lookups(const struct model *m, uint8_t family, uint64_t *s, unsigned spread)
 {
 	struct sl_ip a[77];
 	struct sl_lpm_key keys[77];
 	uint32_t values[77];
+	unsigned mixed = (unsigned)(random_u64(s) % 3); /* of seven keys so many ask the second table */
 
 	for (unsigned i = 0; i < 77; i++) {
 		a[i] = random_ip(s, family, spread);
@@ -181,15 +210,20 @@ static void check_lookups(const struct model *m, uint8_t family, uint64_t *s, un
 		check_address(m, &a[i], s);
 		keys[i] = (struct sl_lpm_key){
 		        i % 13 == 5 ? NULL : lpm, a[i].bytes, i % 17 == 6 ? SL_AF_NONE : a[i].family};
+		if (keys[i].table != NULL && i % 7 < mixed)
+			keys[i].table = second;
 	}
+	if (family == SL_AF_INET)
+		check_burst4(a, (unsigned)(random_u64(s) % 78));
 	for (unsigned way = 0; way < 2; way++) {
 		bool compact = atomic_exchange(&lpm->compact, way);
 
+		atomic_store(&second->compact, way);
 		sl_lpm_lookup_burst(keys, values, 77);
 		for (unsigned i = 0; i < 77; i++) {
 			bool asked = keys[i].table != NULL && keys[i].family != SL_AF_NONE;
 
-			cr_assert_eq(values[i], asked ? sl_lpm_lookup(lpm, &a[i]) : 0);
+			cr_assert_eq(values[i], asked ? sl_lpm_lookup(keys[i].table, &a[i]) : 0);
 		}
 		atomic_store(&lpm->compact, compact);
 	}
@@ -275,6 +309,8 @@ static void run_model(uint8_t family, uint64_t seed, unsigned spread, unsigned t
 	sl_reclaim_drain(&reclaim);
 	cr_expect_eq(sl_lpm_count(lpm), 0);
 	cr_expect_lt(sl_lpm_memory(lpm), empty_bytes + 4096, "%lu bytes left of %lu", sl_lpm_memory(lpm), empty_bytes);
+	for (unsigned i = 0; i < SL_LPM_ZEROS; i++)
+		cr_assert_eq(lpm->base[i], 0, "byte %u of what stays zero", i);
 	free(m);
 }
 
@@ -326,6 +362,155 @@ Test(lpm, full_nodes)
 	free(m);
 }
 
+/* Which kinds of node stand at which depth, and whether edges lead to edges. */
+struct kinds {
+	unsigned at[5][4];
+	unsigned edge_to_edge;
+	unsigned edge_above_node; /* and ends above depth 3 */
+};
+
+static void count_kinds(struct kinds *k, uint64_t slot, unsigned depth)
+{
+	uint32_t ref = sl_lpm_child(slot);
+	enum sl_lpm_kind kind = sl_lpm_kind(ref);
+
+	k->at[depth][kind]++;
+	if (kind == SL_LPM_EDGE) {
+		const struct sl_lpm_edge *e = sl_lpm_node(lpm->base, ref);
+		enum sl_lpm_kind next = sl_lpm_kind(sl_lpm_ref(e->slot));
+
+		k->edge_to_edge += next == SL_LPM_EDGE;
+		k->edge_above_node += depth > 0 && e->len < 24 && (next == SL_LPM_SPARSE || next == SL_LPM_DIRECT);
+		count_kinds(k, e->slot, e->len / 8);
+	} else if (kind != SL_LPM_NONE) {
+		for (unsigned pos = 0; pos < SL_LPM_FANOUT; pos++)
+			count_kinds(k, sl_lpm_node_slot(lpm->base, ref, (uint8_t)pos), depth + 1);
+	}
+}
+
+/* IPv4 prefixes under a few beginnings of `common` bytes: nodes of many kinds at many depths. */
+static void grow(struct model *m, uint64_t *s, unsigned common, unsigned n)
+{
+	struct sl_ip begin = random_ip(s, SL_AF_INET, 256);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct sl_prefix p = {.addr = random_ip(s, SL_AF_INET, 256)};
+
+		memcpy(p.addr.bytes, begin.bytes, common);
+		if (random_u64(s) % 8 == 0)
+			begin = random_ip(s, SL_AF_INET, 256);
+		p.len = (uint8_t)(8 * common + random_u64(s) % (33 - 8 * common));
+		if (random_u64(s) % 2 == 0)
+			p.len = (uint8_t)(p.len & ~7u);
+		if (random_u64(s) % 4 == 0)
+			memset(p.addr.bytes + common, (int)(i % 3), 4 - common);
+		model_set(m, &p, i + 1);
+	}
+}
+
+/* So many prefixes that differ in one byte: arrays further down. */
+static void grow_dense(struct model *m, uint64_t *s, unsigned at, unsigned n)
+{
+	struct sl_prefix p = {.addr = random_ip(s, SL_AF_INET, 256), .len = (uint8_t)(8 * (at + 1))};
+
+	for (unsigned i = 0; i < n; i++) {
+		p.addr.bytes[at] = (uint8_t)i;
+		model_set(m, &p, i + 1);
+	}
+}
+
+/* The only SPARSE node that there is at depth 0. */
+static void grow_halves(struct model *m)
+{
+	struct sl_prefix low = prefix("0.0.0.0/1"), high = prefix("128.0.0.0/1");
+
+	model_set(m, &low, 1);
+	model_set(m, &high, 2);
+}
+
+static bool kinds_complete(const struct kinds *k)
+{
+	for (unsigned depth = 0; depth < 4; depth++) {
+		for (unsigned kind = SL_LPM_NONE; kind <= SL_LPM_EDGE; kind++) {
+			if (k->at[depth][kind] == 0)
+				return false;
+		}
+	}
+	return k->edge_to_edge > 0 && k->edge_above_node > 0;
+}
+
+/* Bursts of 0 to 70 IPv4 addresses in tables that have nodes of all kinds at all depths. */
+Test(lpm, burst4_through_all_kinds_of_nodes)
+{
+	struct model *m = calloc(1, sizeof(*m));
+	struct kinds kinds = {0};
+	uint64_t s = 21;
+
+	cr_assert_not_null(m);
+	for (unsigned round = 0; round < 400; round++) {
+		unsigned parts = (unsigned)(random_u64(&s) % 4);
+
+		count_kinds(&kinds, lpm->work[0], 0); /* empty */
+		if (round % 16 == 0)
+			grow_halves(m);
+		if (round % 8 == 1)
+			grow_dense(m, &s, 2 + round / 8 % 2, 200);
+		for (unsigned i = 0; i <= parts && round % 16 != 0; i++)
+			grow(m, &s, (unsigned)(random_u64(&s) % 4),
+			        1 + (unsigned)(random_u64(&s) % (1u << random_u64(&s) % 10)));
+		count_kinds(&kinds, lpm->work[0], 0);
+		check_lookups(m, SL_AF_INET, &s, 256);
+		for (unsigned n = 0; n <= 70; n++) {
+			struct sl_ip a[70];
+
+			for (unsigned i = 0; i < n; i++) {
+				a[i] = m->prefix[random_u64(&s) % m->n].addr;
+				a[i].bytes[random_u64(&s) % 4] ^= (uint8_t)(random_u64(&s) % 4);
+			}
+			check_burst4(a, n);
+		}
+		while (m->n > 0)
+			model_remove(m, &m->prefix[random_u64(&s) % m->n]);
+		sl_reclaim_drain(&reclaim);
+	}
+	cr_expect(kinds_complete(&kinds));
+	cr_expect_eq(lpm->work[0], 0);
+	free(m);
+}
+
+/* Nodes of the first two bytes are arrays early, and as few prefixes leave them, no nodes at all. */
+Test(lpm, arrays_at_the_top)
+{
+	struct sl_prefix a = prefix("10.1.2.0/24"), b = prefix("192.168.1.0/24"), c;
+
+	cr_expect_eq(sl_lpm_set(lpm, &a, 1, NULL), 0);
+	cr_expect_eq(sl_lpm_kind(sl_lpm_ref(lpm->work[0])), SL_LPM_EDGE);
+	cr_expect_eq(sl_lpm_set(lpm, &b, 2, NULL), 0);
+	cr_expect_eq(sl_lpm_kind(sl_lpm_ref(lpm->work[0])), SL_LPM_DIRECT);
+	cr_expect_eq(sl_lpm_remove(lpm, &a, NULL), 0);
+	cr_expect_eq(sl_lpm_kind(sl_lpm_ref(lpm->work[0])), SL_LPM_EDGE);
+	cr_expect_eq(sl_lpm_remove(lpm, &b, NULL), 0);
+	cr_expect_eq(lpm->work[0], 0);
+	for (unsigned at = 1; at <= 3; at++) {
+		const struct sl_lpm_edge *e;
+
+		c = prefix("10.0.0.0/32");
+		for (unsigned i = 0; i < 20; i++) {
+			c.addr.bytes[at] = (uint8_t)(i * 2);
+			cr_expect_eq(sl_lpm_set(lpm, &c, i + 1, NULL), 0);
+		}
+		e = sl_lpm_node(lpm->base, sl_lpm_ref(lpm->work[0]));
+		cr_assert_eq(sl_lpm_kind(sl_lpm_ref(lpm->work[0])), SL_LPM_EDGE);
+		cr_expect_eq(sl_lpm_kind(sl_lpm_ref(e->slot)), at == 1 ? SL_LPM_DIRECT : SL_LPM_SPARSE,
+		        "20 prefixes that differ in byte %u", at);
+		for (unsigned i = 0; i < 20; i++) {
+			c.addr.bytes[at] = (uint8_t)(i * 2);
+			cr_expect_eq(sl_lpm_remove(lpm, &c, NULL), 0);
+		}
+		cr_expect_eq(lpm->work[0], 0);
+	}
+}
+
 Test(lpm, p44_nesting_and_moves)
 {
 	struct sl_prefix any = prefix("0.0.0.0/0"), net = prefix("10.0.0.0/8"), host = prefix("10.1.2.3/32");
@@ -364,6 +549,33 @@ Test(lpm, refuses)
 	cr_expect_eq(sl_lpm_get(lpm, &p), 0);
 	cr_expect_eq(sl_lpm_lookup(lpm, &a), 0);
 	cr_expect_eq(sl_lpm_lookup_shorter(lpm, &a, 128, NULL), 0);
+}
+
+/* Addresses that part from a prefix in its last bit, or behind it. */
+Test(lpm, p44_bursts_beside_edges)
+{
+	static const struct {
+		const char *addr;
+		uint32_t value;
+	} cases[] = {{"10.1.2.3", 3}, {"10.1.2.2", 2}, {"10.1.2.130", 0}, {"10.1.3.3", 0}, {"10.2.2.3", 0},
+	        {"11.1.2.3", 0}, {"10.1.2.127", 2}, {"172.16.255.9", 4}, {"172.17.0.1", 0}};
+	enum { N = sizeof(cases) / sizeof(*cases) };
+	struct sl_prefix half = prefix("10.1.2.0/25"), host = prefix("10.1.2.3/32"), net = prefix("172.16.0.0/16");
+	uint32_t addrs[N], values[N];
+
+	for (unsigned i = 0; i < N; i++) {
+		struct sl_ip a = ip(cases[i].addr);
+
+		memcpy(&addrs[i], a.bytes, sizeof(addrs[i]));
+	}
+	cr_expect_eq(sl_lpm_set(lpm, &half, 2, NULL), 0);
+	cr_expect_eq(sl_lpm_set(lpm, &host, 3, NULL), 0);
+	cr_expect_eq(sl_lpm_set(lpm, &net, 4, NULL), 0);
+	sl_lpm_lookup4_burst(lpm, 0, addrs, values, N);
+	for (unsigned i = 0; i < N; i++) {
+		cr_expect_eq(values[i], cases[i].value, "%s in a burst", cases[i].addr);
+		cr_expect_eq(sl_lpm_lookup4(lpm, &addrs[i]), cases[i].value, "%s", cases[i].addr);
+	}
 }
 
 Test(lpm, p44_host_bits_are_ignored)
@@ -415,6 +627,31 @@ Test(lpm, commit_and_abort)
 	cr_expect_eq(sl_lpm_lookup(lpm, &b), 3);
 }
 
+/* A full table may refuse to give up some prefixes, since it copies nodes, but never all of them. */
+static void remove_all_of_full(struct model *m)
+{
+	sl_reclaim_drain(&reclaim);
+	while (m->n > 0) {
+		unsigned before = m->n;
+
+		for (unsigned i = m->n; i-- > 0;) {
+			int rc = sl_lpm_remove(lpm, &m->prefix[i], NULL);
+
+			sl_reclaim_poll(&reclaim);
+			if (rc == -ENOMEM) {
+				cr_assert_eq(sl_lpm_get(lpm, &m->prefix[i]), m->value[i]);
+				continue;
+			}
+			cr_assert_eq(rc, 0);
+			m->n--;
+			m->prefix[i] = m->prefix[m->n];
+			m->value[i] = m->value[m->n];
+		}
+		cr_assert_lt(m->n, before, "a full table gives up none of %u prefixes", before);
+	}
+	sl_reclaim_drain(&reclaim);
+}
+
 /* A table that is full refuses and stays what it was. */
 Test(lpm, no_memory)
 {
@@ -450,12 +687,7 @@ Test(lpm, no_memory)
 	}
 	cr_expect_geq(refused, 300, "the table never filled: %u prefixes", m->n);
 	check_walk(m, SL_AF_INET, 1000);
-	sl_reclaim_drain(&reclaim);
-	while (m->n > 0) {
-		model_remove(m, &m->prefix[m->n - 1]);
-		sl_reclaim_poll(&reclaim);
-	}
-	sl_reclaim_drain(&reclaim);
+	remove_all_of_full(m);
 	cr_expect_lt(sl_lpm_memory(lpm), empty_bytes + 4096, "a refused change leaks");
 	sl_lpm_destroy(lpm);
 	lpm = big;

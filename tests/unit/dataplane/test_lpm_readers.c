@@ -48,16 +48,22 @@ static struct sl_prefix parse(const char *text)
 static uint64_t read_once(unsigned round)
 {
 	struct sl_lpm_key keys[BURST];
-	uint32_t values[BURST];
+	uint32_t values[BURST], addrs[BURST];
 	uint64_t wrong = 0;
+	unsigned n4 = 0;
 
 	for (unsigned i = 0; i < BURST; i++) {
 		const struct sl_ip *ip = &prefixes[(i + round) % SPECIFICS].addr;
 
 		keys[i] = (struct sl_lpm_key){lpm, ip->bytes, ip->family};
+		if (ip->family == SL_AF_INET)
+			memcpy(&addrs[n4++], ip->bytes, sizeof(*addrs));
 	}
 	sl_lpm_lookup_burst(keys, values, BURST);
 	for (unsigned i = 0; i < BURST; i++)
+		wrong += values[i] != B && values[i] != C;
+	sl_lpm_lookup4_burst(lpm, 0, addrs, values, n4);
+	for (unsigned i = 0; i < n4; i++)
 		wrong += values[i] != B && values[i] != C;
 	for (unsigned i = 0; i < SPECIFICS; i++) {
 		uint32_t single = sl_lpm_lookup(lpm, &prefixes[i].addr);
