@@ -1,6 +1,8 @@
 #include "dataplane/localaddr.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #define MAX_ENTRIES 65536u
@@ -12,43 +14,28 @@
  * places: index + 1 into entries, 0: empty; linear probing, at most half full.
  */
 struct sl_localaddr {
-	uint32_t filter_mask; /* bits - 1 */
+	struct sl_localaddr_filter filter; /* the first member: sl_localaddr_may_have sees no more */
 	uint32_t place_mask;
 	uint32_t n;
-	const uint64_t *filter;
 	const uint32_t *places;
 	const struct sl_localaddr_entry *entries;
 	struct sl_reclaim_node node;
 	uint64_t memory[]; /* filter, places, entries */
 };
 
-/* The addresses are ours, so the hash need not withstand an attacker: it decides only whether a miss is seen early. */
-static inline uint32_t hash(uint64_t hi, uint64_t lo)
-{
-	uint64_t h = (hi ^ lo * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93);
-
-	return (uint32_t)(h >> 32) ^ (uint32_t)(h >> 13);
-}
-
-static inline uint32_t hash4(const void *addr)
-{
-	uint32_t a;
-
-	memcpy(&a, addr, sizeof(a));
-	return hash(a, 1);
-}
+static_assert(offsetof(struct sl_localaddr, filter) == 0, "what sl_localaddr_may_have sees");
 
 static inline uint32_t hash6(const void *addr)
 {
 	uint64_t a[2];
 
 	memcpy(a, addr, sizeof(a));
-	return hash(a[0], a[1]);
+	return sl_localaddr_hash(a[0], a[1]);
 }
 
 static uint32_t hash_ip(const struct sl_ip *ip)
 {
-	return ip->family == SL_AF_INET ? hash4(ip->bytes) : hash6(ip->bytes);
+	return ip->family == SL_AF_INET ? sl_localaddr_hash4(ip->bytes) : hash6(ip->bytes);
 }
 
 static int order(const void *a, const void *b)
@@ -84,7 +71,7 @@ static void fill(struct sl_localaddr *set, uint64_t *filter, uint32_t *places)
 	for (uint32_t i = 0; i < set->n; i++) {
 		uint32_t h = hash_ip(&set->entries[i].ip), at = h >> 8;
 
-		filter[(h & set->filter_mask) / 64] |= UINT64_C(1) << (h % 64);
+		filter[(h & set->filter.mask) / 64] |= UINT64_C(1) << (h % 64);
 		if (i > 0 && sl_ip_equal(&set->entries[i].ip, &set->entries[i - 1].ip))
 			continue;
 		while (places[at & set->place_mask] != 0)
@@ -110,9 +97,8 @@ int sl_localaddr_create(struct sl_localaddr **out, const struct sl_localaddr_ent
 	set = calloc(1, sizeof(*set) + bits / 8 + places * sizeof(uint32_t) + n * sizeof(*entries));
 	if (set == NULL)
 		return -ENOMEM;
-	set->filter_mask = bits - 1;
+	set->filter = (struct sl_localaddr_filter){set->memory, bits - 1};
 	set->place_mask = places - 1;
-	set->filter = set->memory;
 	set->places = (const uint32_t *)(set->memory + bits / 64);
 	copy = (struct sl_localaddr_entry *)(set->memory + bits / 64 + places / 2);
 	if (n > 0)
@@ -167,25 +153,17 @@ static inline const struct sl_localaddr_entry *find(
 	return found;
 }
 
-static inline bool may_have(const struct sl_localaddr *set, uint32_t h)
+const struct sl_localaddr_entry *sl_localaddr_find4(
+        const struct sl_localaddr *set, const void *addr, uint32_t hash, uint16_t in_if)
 {
-	return set->filter[(h & set->filter_mask) / 64] >> (h % 64) & 1;
-}
-
-const struct sl_localaddr_entry *sl_localaddr_lookup4(const struct sl_localaddr *set, const void *addr, uint16_t in_if)
-{
-	uint32_t h = hash4(addr);
-
-	if (set == NULL || !may_have(set, h))
-		return NULL;
-	return find(set, addr, SL_AF_INET, 4, h, in_if);
+	return find(set, addr, SL_AF_INET, 4, hash, in_if);
 }
 
 const struct sl_localaddr_entry *sl_localaddr_lookup6(const struct sl_localaddr *set, const void *addr, uint16_t in_if)
 {
 	uint32_t h = hash6(addr);
 
-	if (set == NULL || !may_have(set, h))
+	if (!sl_localaddr_may_have(set, h))
 		return NULL;
 	return find(set, addr, SL_AF_INET6, 16, h, in_if);
 }

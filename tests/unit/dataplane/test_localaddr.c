@@ -135,11 +135,39 @@ Test(localaddr, sizes)
 			cr_assert_not_null(e);
 			cr_assert(sl_ip_equal(&e->ip, &entries[i].ip));
 			cr_assert_eq(e->l3_if, entries[i].l3_if);
+			if (e->ip.family == SL_AF_INET)
+				cr_assert(sl_localaddr_may_have(set, sl_localaddr_hash4(e->ip.bytes)));
 			other.bytes[sl_family_bytes(other.family) - 1] ^= 1;
 			cr_assert_null(sl_localaddr_lookup(set, &other, entries[i].l3_if));
 		}
 		sl_localaddr_destroy(set);
 	}
+	free(entries);
+}
+
+/* Nearly all addresses that are not in a set are told by the filter. */
+Test(localaddr, filter_tells_most_misses)
+{
+	struct sl_localaddr_entry *entries = calloc(1000, sizeof(*entries));
+	struct sl_localaddr *set;
+	unsigned passed = 0;
+
+	cr_assert_not_null(entries);
+	for (uint32_t i = 0; i < 1000; i++) {
+		uint8_t v4[4] = {10, (uint8_t)(i >> 8), (uint8_t)i, 2};
+
+		entries[i] = (struct sl_localaddr_entry){sl_ip4(v4), UNI, 1};
+	}
+	cr_assert_eq(sl_localaddr_create(&set, entries, 1000), 0);
+	for (uint32_t i = 0; i < 65536; i++) {
+		uint8_t v4[4] = {172, 16, (uint8_t)(i >> 8), (uint8_t)i};
+
+		passed += sl_localaddr_may_have(set, sl_localaddr_hash4(v4));
+		cr_assert_null(sl_localaddr_lookup4(set, v4, 1));
+	}
+	cr_expect_lt(passed, 65536 / 8, "%u", passed);
+	cr_expect_not(sl_localaddr_may_have(NULL, 0));
+	sl_localaddr_destroy(set);
 	free(entries);
 }
 
