@@ -52,6 +52,8 @@ struct burst {
 	/* Each run of packets to one destination has a way. */
 	unsigned n_ways;
 	struct sl_lpm_key dst[SL_BURST];
+	uint32_t dst4[SL_BURST]; /* the addresses, where all ways are IPv4 */
+	bool all_v4;
 	uint32_t route[SL_BURST];
 	struct way ways[SL_BURST];
 	/* those whose peer an interface's cryptokey table tells */
@@ -127,6 +129,7 @@ sort_out(struct burst *b, struct rte_mbuf **pkts, unsigned n)
 	uint32_t last = 0;
 
 	b->n = b->n_ways = b->n_keys = b->n_out = 0;
+	b->all_v4 = true;
 	for (unsigned i = 0; i < n; i++) {
 		const uint8_t *h = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
 		struct sl_lpm_key dst = {.addr = h + IP4_DST, .family = SL_AF_INET};
@@ -146,6 +149,8 @@ sort_out(struct burst *b, struct rte_mbuf **pkts, unsigned n)
 			continue;
 		}
 		if (!(again && v4 && to == last)) {
+			b->dst4[b->n_ways] = to;
+			b->all_v4 &= v4;
 			b->dst[b->n_ways++] = dst;
 			again = v4;
 			last = to;
@@ -229,7 +234,10 @@ find_peers(struct burst *b)
 static void
 route(struct burst *b)
 {
-	sl_route_lookup_keys(&b->w->dp->routes, b->dst, b->route, b->n_ways);
+	if (likely(b->all_v4))
+		sl_route_lookup4_burst(&b->w->dp->routes, b->dst4, b->route, b->n_ways);
+	else
+		sl_route_lookup_keys(&b->w->dp->routes, b->dst, b->route, b->n_ways);
 	for (unsigned i = 0; i < b->n_ways; i++)
 		choose(b, i);
 	if (b->n_keys > 0)

@@ -24,6 +24,12 @@ sl_route_lookup_keys(const struct sl_route_table *rt, struct sl_lpm_key *keys, u
 }
 
 void
+sl_route_lookup4_burst(const struct sl_route_table *rt, const uint32_t *dst, uint32_t *values, unsigned n)
+{
+	sl_lpm_lookup4_burst(rt->lpm, allowed_default(rt, SL_AF_INET), dst, values, n);
+}
+
+void
 sl_route_lookup_burst(const struct sl_route_table *rt, const struct sl_ip *const *dst, uint32_t *values, unsigned n)
 {
 	struct sl_lpm_key keys[BURST_MAX];

@@ -52,6 +52,9 @@ void sl_route_lookup_burst(const struct sl_route_table *rt, const struct sl_ip *
 /* The same for keys whose addresses may stand in packets; their tables are set here. */
 void sl_route_lookup_keys(const struct sl_route_table *rt, struct sl_lpm_key *keys, uint32_t *values, unsigned n);
 
+/* The same for IPv4 alone: addresses in network order. */
+void sl_route_lookup4_burst(const struct sl_route_table *rt, const uint32_t *dst, uint32_t *values, unsigned n);
+
 /* One address; otherwise the same. */
 uint32_t sl_route_lookup(const struct sl_route_table *rt, const struct sl_ip *dst);
 

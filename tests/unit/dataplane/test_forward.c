@@ -84,6 +84,51 @@ packet_of(struct rig *r, const struct forward_case *c)
 	return m;
 }
 
+#define BURST_OF_KINDS 70
+
+/* Every packet of the burst goes where its case says, in its order. */
+static void
+check_burst(struct rig *r, const struct forward_case *const *burst, unsigned n)
+{
+	struct rte_mbuf *pkts[BURST_OF_KINDS], *given[BURST_OF_KINDS], *m;
+
+	for (unsigned i = 0; i < n; i++)
+		given[i] = pkts[i] = packet_of(r, burst[i]);
+	rig_stage(r, sl_stage_forward, given, n);
+	for (unsigned i = 0; i < n; i++) {
+		const struct forward_case *c = burst[i];
+
+		if (c->exit == SL_STAGE_COUNT) {
+			cr_assert_gt(rig_drops(r, c->reason), 0, "case %u", (unsigned)(c - cases));
+			atomic_fetch_sub(&r->w->stats.drops[c->reason], 1);
+			continue;
+		}
+		m = rig_take(r, c->exit);
+		cr_assert_eq(m, pkts[i], "case %u: not at its exit, or not in its order", (unsigned)(c - cases));
+		if (c->exit == SL_STAGE_ICMP_ERROR)
+			cr_assert_eq(sl_packet(m)->drop, c->reason);
+		else
+			cr_assert_eq(sl_packet(m)->out_if, c->out_if);
+		if (c->next_hop) {
+			struct sl_ip want = rig_ip(c->next_hop);
+
+			cr_assert(sl_ip_equal(&sl_packet(m)->next_hop, &want));
+			cr_assert_eq(sl_packet(m)->out_peer, SL_PEER_NONE);
+		}
+		if (c->exit == SL_STAGE_ENCAP)
+			cr_assert_eq(sl_packet(m)->out_peer, strcmp(c->dst, "10.64.0.3") == 0 ? 3 : PEER);
+		rte_pktmbuf_free(m);
+	}
+	cr_assert_eq(rig_all_drops(r), 0);
+}
+
+static unsigned
+random_below(uint64_t *seed, unsigned n)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + 1;
+	return (unsigned)(*seed >> 33) % n;
+}
+
 /* What is remembered of one packet's destination serves no other packet that it is not true of. */
 Test(forward, bursts_of_few_kinds)
 {
@@ -94,44 +139,37 @@ Test(forward, bursts_of_few_kinds)
 	rig_allow(r, 3, "10.64.0.3/32");
 	for (unsigned round = 0; round < 20000; round++) {
 		const struct forward_case *burst[6];
-		struct rte_mbuf *pkts[6], *m;
 		unsigned kinds[3];
 
-		for (unsigned i = 0; i < 9; i++) {
-			seed = seed * UINT64_C(6364136223846793005) + 1;
-			if (i < 3)
-				kinds[i] = (unsigned)(seed >> 33) % RTE_DIM(cases);
-			else
-				burst[i - 3] = &cases[kinds[(seed >> 33) % 3]];
-		}
+		for (unsigned i = 0; i < 3; i++)
+			kinds[i] = random_below(&seed, RTE_DIM(cases));
 		for (unsigned i = 0; i < 6; i++)
-			pkts[i] = packet_of(r, burst[i]);
-		rig_stage(r, sl_stage_forward, (struct rte_mbuf *[6]){pkts[0], pkts[1], pkts[2], pkts[3], pkts[4], pkts[5]}, 6);
-		for (unsigned i = 0; i < 6; i++) {
-			const struct forward_case *c = burst[i];
+			burst[i] = &cases[kinds[random_below(&seed, 3)]];
+		check_burst(r, burst, 6);
+	}
+	finish(r);
+}
 
-			if (c->exit == SL_STAGE_COUNT) {
-				cr_assert_gt(rig_drops(r, c->reason), 0, "case %u", (unsigned)(c - cases));
-				atomic_fetch_sub(&r->w->stats.drops[c->reason], 1);
-				continue;
-			}
-			m = rig_take(r, c->exit);
-			cr_assert_eq(m, pkts[i], "case %u: not at its exit, or not in its order", (unsigned)(c - cases));
-			if (c->exit == SL_STAGE_ICMP_ERROR)
-				cr_assert_eq(sl_packet(m)->drop, c->reason);
-			else
-				cr_assert_eq(sl_packet(m)->out_if, c->out_if);
-			if (c->next_hop) {
-				struct sl_ip want = rig_ip(c->next_hop);
+/* Long bursts: IPv4 alone, and with an IPv6 packet at any place among them. */
+Test(forward, bursts_of_both_families)
+{
+	struct rig *r = tunnel(1, ENDPOINT4);
+	uint64_t seed = 4;
 
-				cr_assert(sl_ip_equal(&sl_packet(m)->next_hop, &want));
-				cr_assert_eq(sl_packet(m)->out_peer, SL_PEER_NONE);
-			}
-			if (c->exit == SL_STAGE_ENCAP)
-				cr_assert_eq(sl_packet(m)->out_peer, strcmp(c->dst, "10.64.0.3") == 0 ? 3 : PEER);
-			rte_pktmbuf_free(m);
+	rig_peer(r, 3, RIG_WG0, ENDPOINT4, NULL);
+	rig_allow(r, 3, "10.64.0.3/32");
+	for (unsigned round = 0; round < 1000; round++) {
+		const struct forward_case *burst[BURST_OF_KINDS];
+		unsigned n = 1 + random_below(&seed, BURST_OF_KINDS);
+
+		for (unsigned i = 0; i < n; i++) {
+			do {
+				burst[i] = &cases[random_below(&seed, RTE_DIM(cases))];
+			} while (burst[i]->exit == SL_STAGE_ICMP_ERROR || strchr(burst[i]->dst, ':') != NULL);
 		}
-		cr_assert_eq(rig_all_drops(r), 0);
+		if (round % 2 == 1)
+			burst[random_below(&seed, n)] = &cases[random_below(&seed, 2) == 0 ? 1 : 4];
+		check_burst(r, burst, n);
 	}
 	finish(r);
 }

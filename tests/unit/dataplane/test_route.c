@@ -14,6 +14,13 @@ lookup_both(const struct rig *r, const char *text, uint32_t want)
 	cr_expect_eq(sl_route_lookup(&r->dp->routes, &ip), want, "%s", text);
 	sl_route_lookup_burst(&r->dp->routes, &dst, &value, 1);
 	cr_expect_eq(value, want, "%s in a burst", text);
+	if (ip.family == SL_AF_INET) {
+		uint32_t addr;
+
+		memcpy(&addr, ip.bytes, sizeof(addr));
+		sl_route_lookup4_burst(&r->dp->routes, &addr, &value, 1);
+		cr_expect_eq(value, want, "%s in a burst of IPv4", text);
+	}
 }
 
 static void
@@ -108,7 +115,7 @@ Test(route, bursts_of_any_size)
 	struct sl_ip ips[3] = {rig_ip("10.64.0.2"), rig_ip("8.8.8.8"), rig_ip("fd00:99::1")};
 	uint32_t want[3] = {P(5), SL_ROUTE(SL_ROUTE_VIA, 0), P(6)};
 	const struct sl_ip *dst[200];
-	uint32_t values[200];
+	uint32_t values[200], addrs[200];
 
 	for (unsigned i = 0; i < 200; i++)
 		dst[i] = &ips[i % 3];
@@ -117,6 +124,15 @@ Test(route, bursts_of_any_size)
 		sl_route_lookup_burst(&r->dp->routes, dst, values, n);
 		for (unsigned i = 0; i < n; i++)
 			cr_assert_eq(values[i], want[i % 3], "%u of %u", i, n);
+		cr_assert(n == 200 || values[n] == UINT32_MAX);
+	}
+	for (unsigned i = 0; i < 200; i++)
+		memcpy(&addrs[i], ips[i % 2].bytes, sizeof(*addrs));
+	for (unsigned n = 0; n <= 200; n++) {
+		memset(values, 0xff, sizeof(values));
+		sl_route_lookup4_burst(&r->dp->routes, addrs, values, n);
+		for (unsigned i = 0; i < n; i++)
+			cr_assert_eq(values[i], want[i % 2], "%u of %u", i, n);
 		cr_assert(n == 200 || values[n] == UINT32_MAX);
 	}
 	rig_destroy(r);
