@@ -3,12 +3,12 @@
 #include "dataplane/lpm_table.h"
 
 /*
- * Lookups of one address go down the trie and keep the last value. A burst of keys has its IPv4 addresses, as far as
- * they are for one table, looked up by sl_lpm_lookup4_burst. Of the other keys those for compact tables are looked up
- * one by one: the near caches hold such tables, and the core overlaps some lookups by itself. With the rest it goes
- * down level by level: every lane touches what was prefetched for it in the pass before, so the memory accesses of all
- * lanes overlap. Lanes are sorted by the kind of node they stand at, so that the branches of the inner loops are the
- * same for a whole list.
+ * Lookups of one address go down the trie and keep the last value. A burst of keys does so one by one where the tables
+ * are compact: the near caches hold them, and the core overlaps some lookups by itself. Of the other keys it has the
+ * IPv4 addresses, as far as they are for one table, looked up by sl_lpm_lookup4_burst. With the rest it goes down level
+ * by level: every lane touches what was prefetched for it in the pass before, so the memory accesses of all lanes
+ * overlap. Lanes are sorted by the kind of node they stand at, so that the branches of the inner loops are the same for
+ * a whole list.
  */
 
 #define LANES     32
@@ -212,13 +212,13 @@ static void sort_keys(struct group *g, uint32_t *values, unsigned n)
 			values[i] = 0;
 			continue;
 		}
-		if (likely(k->family == SL_AF_INET && (k->table == g->table || g->table == NULL))) {
+		if (likely(sl_lpm_is_compact(k->table))) {
+			values[i] = k->family == SL_AF_INET ? sl_lpm_lookup4(k->table, k->addr)
+			                                    : sl_lpm_lookup6(k->table, k->addr);
+		} else if (likely(k->family == SL_AF_INET && (k->table == g->table || g->table == NULL))) {
 			g->table = k->table;
 			memcpy(&g->addrs[g->n_addrs], k->addr, sizeof(*g->addrs));
 			g->addr_of[g->n_addrs++] = (uint8_t)i;
-		} else if (atomic_load_explicit(&k->table->compact, memory_order_relaxed)) {
-			values[i] = k->family == SL_AF_INET ? sl_lpm_lookup4(k->table, k->addr)
-			                                    : sl_lpm_lookup6(k->table, k->addr);
 		} else {
 			g->lane_of[g->n_lanes++] = (uint8_t)i;
 		}
@@ -258,10 +258,6 @@ void sl_lpm_lookup_burst(const struct sl_lpm_key *keys, uint32_t *values, unsign
 {
 	struct group g;
 
-	if (n == 1 && keys->table != NULL && keys->family == SL_AF_INET) {
-		values[0] = sl_lpm_lookup4(keys->table, keys->addr);
-		return;
-	}
 	for (unsigned part; n > 0; keys += part, values += part, n -= part) {
 		part = n < LANES ? n : LANES;
 		g.keys = keys;

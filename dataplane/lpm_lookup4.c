@@ -13,7 +13,7 @@
  */
 
 #define GROUP 32
-#define WORTH 4  /* fewer addresses are looked up one by one: loops cost, too */
+#define WORTH 4  /* fewer addresses are looked up one by one */
 #define BYTES 4u /* of an address: no node is deeper */
 
 /* A slot as two words: value and reference are used apart. */
@@ -222,6 +222,12 @@ static inline uint32_t lookup_one(const uint8_t *base, struct place root, const 
 	return p.best;
 }
 
+/* Whether the loops are worth what they cost: in near caches there is nothing to overlap that the core does not. */
+static inline bool is_worth(const struct sl_lpm *t, unsigned n)
+{
+	return n >= WORTH && !sl_lpm_is_compact(t);
+}
+
 void sl_lpm_lookup4_burst(
         const struct sl_lpm *t, uint32_t otherwise, const uint32_t *addrs, uint32_t *values, unsigned n)
 {
@@ -233,13 +239,15 @@ void sl_lpm_lookup4_burst(
 			values[i] = root.best;
 		return;
 	}
-	for (; n >= WORTH; addrs += GROUP, values += GROUP, n -= GROUP) {
-		lookup_group(t->base, root, addrs, values, n < GROUP ? n : GROUP);
-		if (n <= GROUP)
-			return;
+	if (!is_worth(t, n)) {
+		for (unsigned i = 0; i < n; i++)
+			values[i] = lookup_one(t->base, root, (const uint8_t *)&addrs[i]);
+		return;
 	}
-	for (unsigned i = 0; i < n; i++)
-		values[i] = lookup_one(t->base, root, (const uint8_t *)&addrs[i]);
+	for (unsigned group; n > 0; addrs += group, values += group, n -= group) {
+		group = n < GROUP ? n : GROUP;
+		lookup_group(t->base, root, addrs, values, group);
+	}
 }
 
 uint32_t sl_lpm_lookup4(const struct sl_lpm *t, const void *addr)

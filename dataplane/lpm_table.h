@@ -120,6 +120,11 @@ uint32_t sl_lpm_find(const struct sl_lpm *t, uint64_t root, struct sl_lpm_bits k
 
 /* --- helpers shared by the files --- */
 
+static inline bool sl_lpm_is_compact(const struct sl_lpm *t)
+{
+	return atomic_load_explicit(&t->compact, memory_order_relaxed);
+}
+
 /* The root slot of a family, as readers see it. */
 static inline uint64_t sl_lpm_root(const struct sl_lpm *t, bool v6)
 {
