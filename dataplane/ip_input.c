@@ -58,6 +58,8 @@ struct input {
 	uint32_t checked;
 	uint8_t check_of[SL_BURST];
 	struct sl_lpm_key sources[SL_BURST];
+	uint32_t sources4[SL_BURST]; /* the addresses, where all are IPv4 */
+	bool all_v4;
 };
 
 /* Addresses that no packet comes from and none is forwarded to: 0/8, 127/8 and ::1, and 255.255.255.255. */
@@ -196,6 +198,7 @@ check_source(struct input *in, unsigned i, const uint8_t *src, uint8_t family)
 	in->sources[in->n_checks++] = (struct sl_lpm_key){.addr = src, .family = family};
 	in->check_of[i] = (uint8_t)in->n_checks;
 	in->known_checked = false;
+	in->all_v4 = false;
 }
 
 /* The same for IPv4, whose source may be that of the last one. */
@@ -206,7 +209,9 @@ check_source4(struct input *in, unsigned i, const uint8_t *at, uint32_t src)
 		in->check_of[i] = (uint8_t)in->n_checks;
 		return;
 	}
-	check_source(in, i, at, SL_AF_INET);
+	in->sources4[in->n_checks] = src;
+	in->sources[in->n_checks++] = (struct sl_lpm_key){.addr = at, .family = SL_AF_INET};
+	in->check_of[i] = (uint8_t)in->n_checks;
 	in->known_checked = true;
 	in->checked = src;
 }
@@ -332,7 +337,10 @@ check_sources(struct input *in, unsigned n)
 	uint32_t routes[SL_BURST];
 	uint64_t refused = 0; /* a bit per source */
 
-	sl_route_lookup_keys(&dp->routes, in->sources, routes, in->n_checks);
+	if (likely(in->all_v4))
+		sl_route_lookup4_burst(&dp->routes, in->sources4, routes, in->n_checks);
+	else
+		sl_route_lookup_keys(&dp->routes, in->sources, routes, in->n_checks);
 	for (unsigned k = 0; k < in->n_checks; k++)
 		refused |= (uint64_t)into_tunnel(dp, routes[k]) << k;
 	if (likely(refused == 0))
@@ -376,6 +384,7 @@ input_burst(struct input *in, struct rte_mbuf **pkts, unsigned n)
 {
 	in->n_checks = 0;
 	in->known_checked = false;
+	in->all_v4 = true;
 	for (unsigned i = 0; i < n; i++) {
 		in->check_of[i] = 0;
 		if (unlikely(!find_if(in, sl_packet(pkts[i])->in_if))) {
