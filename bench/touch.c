@@ -36,11 +36,9 @@ static void fetch(const struct sl_worker *w, const uint32_t *peers)
 	for (unsigned i = 0; i < BURST; i++)
 		rte_prefetch0(&dp->peers.slots[peers[i]]);
 	for (unsigned i = 0; i < BURST; i++) {
-		rte_prefetch0(&w->paths->path[peers[i]]);
-		rte_prefetch0(w->paths->path[peers[i]].headers);
+		rte_prefetch0(sl_outer_path(w->paths, peers[i]));
+		rte_prefetch0(sl_peer_line(&dp->peers, w->index, peers[i]));
 	}
-	for (unsigned i = 0; i < BURST; i++)
-		rte_prefetch0(&dp->peers.lines[w->index][peers[i]]);
 	for (unsigned i = 0; i < BURST; i++) {
 		const struct sl_session *s = &dp->sessions.slots[atomic_load(&dp->peers.slots[peers[i]].current) - 1];
 
@@ -57,8 +55,8 @@ static uint64_t look(const struct sl_worker *w, const uint32_t *peers)
 	for (unsigned i = 0; i < BURST; i++) {
 		const struct sl_session *s = &dp->sessions.slots[atomic_load(&dp->peers.slots[peers[i]].current) - 1];
 
-		sum += s->send_limit + atomic_load(&s->send_counter) + w->paths->path[peers[i]].generation;
-		sum += w->paths->path[peers[i]].headers[0] + atomic_load(&dp->peers.lines[w->index][peers[i]].tx_bytes);
+		sum += s->send_limit + atomic_load(&s->send_counter) + sl_outer_path(w->paths, peers[i])->generation;
+		sum += atomic_load(&sl_peer_line(&dp->peers, w->index, peers[i])->tx_bytes);
 	}
 	return sum;
 }

@@ -49,7 +49,7 @@ struct run {
 	uint32_t peer;
 	uint32_t endpoint_seq;       /* before the endpoint was read */
 	uint16_t own;                /* the peer's interface */
-	struct sl_outer_path *known; /* path of this pass */
+	const struct sl_outer_link *link; /* of its path of this pass */
 	struct sl_session *session;
 	struct sl_outer outer;
 	struct sl_ip remote;
@@ -211,42 +211,52 @@ judge_at(const struct sl_worker *w, const struct sl_session *s)
 	return RTE_MIN(old, w->now + PATH_AGE_NS);
 }
 
-static struct sl_outer_path *
-new_path(struct sl_worker *w, const struct run *r, const struct sl_outer_hop *hop)
+/* How the run's packets leave, but for what differs between peers. */
+static void
+make_link(struct sl_worker *w, const struct run *r, const struct sl_outer_hop *hop, struct sl_outer_link *link)
 {
-	struct sl_outer_path *path = &w->paths->path[r->peer];
 	const struct sl_if *own = sl_dataplane_if(w->dp, r->own);
-	bool v4 = r->outer.family == SL_AF_INET;
+	bool v4 = r->outer.family == SL_AF_INET, to_port = hop->peer == SL_PEER_NONE;
 	struct rte_ether_hdr ether = {0};
+
+	if (to_port)
+		ether = (struct rte_ether_hdr){
+			.dst_addr = r->outcome.mac,
+			.src_addr = hop->out_if->mac,
+			.ether_type = rte_cpu_to_be_16(v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6),
+		};
+	sl_outer_link_init(link, &r->outer, &ether);
+	link->mtu = hop->out_if->mtu ? hop->out_if->mtu : UINT32_MAX;
+	link->pad_mtu = own ? own->mtu : 0;
+	link->out_if = hop->out_if->id;
+	link->to_port = to_port;
+	if (to_port)
+		link->offload = v4 ? hop->out_if->tx_udp_csum4 : hop->out_if->tx_udp_csum6;
+	link->depth = r->outcome.depth;
+	link->next_peer = hop->peer;
+	link->next_hop = hop->next_hop;
+}
+
+/* Writes down the way that was found. */
+static void
+keep_path(struct sl_worker *w, struct run *r, const struct sl_outer_hop *hop)
+{
+	struct sl_outer_path *path = sl_outer_path(w->paths, r->peer);
+	struct sl_outer_link link;
 
 	path->session = r->session;
 	path->live = atomic_load_explicit(&r->session->live, memory_order_acquire);
 	path->endpoint_seq = r->endpoint_seq;
 	path->judge_at = judge_at(w, r->session);
 	path->pass = w->paths->pass;
-	path->pad_mtu = own ? own->mtu : 0;
-	path->depth = r->outcome.depth;
-	path->to_port = hop->peer == SL_PEER_NONE;
-	path->mtu = hop->out_if->mtu ? hop->out_if->mtu : UINT32_MAX;
-	path->out_if = hop->out_if->id;
-	path->next_peer = hop->peer;
-	path->next_hop = hop->next_hop;
-	path->offload = false;
+	sl_outer_path_aim(path, &r->outer, r->session->remote_index);
+	make_link(w, r, hop, &link);
+	r->link = sl_outer_link_set(w->paths, r->peer, &link);
 	/* Of a nested tunnel the sessions outside this one were looked at, which are not compared again. */
-	path->generation = path->to_port ? w->paths->generation : 0;
-	if (path->to_port) {
-		path->offload = v4 ? hop->out_if->tx_udp_csum4 : hop->out_if->tx_udp_csum6;
-		ether = (struct rte_ether_hdr){
-			.dst_addr = r->outcome.mac,
-			.src_addr = hop->out_if->mac,
-			.ether_type = rte_cpu_to_be_16(v4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6),
-		};
-	}
-	sl_outer_prepare(path, &r->outer, &ether);
-	return path;
+	path->generation = link.to_port ? w->paths->generation : 0;
 }
 
-/* Finds the way of a run whose session is known; the run's path is set where the outcome is READY. */
+/* Finds the way of a run whose session is known; the run's link is set where the outcome is READY. */
 static void
 find_way(struct sl_worker *w, struct batch *b, struct run *r)
 {
@@ -263,7 +273,7 @@ find_way(struct sl_worker *w, struct batch *b, struct run *r)
 	r->outcome.depth = 1;
 	judge_chain(w, b, hop, &r->outcome);
 	if (likely(r->outcome.verdict == READY)) {
-		r->known = new_path(w, r, &hop);
+		keep_path(w, r, &hop);
 		watch_age(w, r->session);
 	}
 }
@@ -313,7 +323,7 @@ drop_run(struct sl_worker *w, const struct run *r)
 static void
 send_run(struct sl_worker *w, const struct run *r)
 {
-	unsigned deepest = SL_NESTING_MAX - r->known->depth;
+	unsigned deepest = SL_NESTING_MAX - r->link->depth;
 
 	for (unsigned i = 0; i < r->n; i++) {
 		if (unlikely(sl_packet(r->pkts[i])->nesting > deepest))
@@ -385,7 +395,7 @@ judge_peers(struct sl_worker *w, struct batch *b, unsigned from, unsigned to)
 
 		r->own = peer->wg_if;
 		r->remote = (struct sl_ip){0};
-		r->known = NULL;
+		r->link = NULL;
 		r->endpoint_seq = atomic_load_explicit(&peer->endpoint_seq, memory_order_acquire);
 		r->session = judge_peer(w, r->peer, &r->outer, &r->outcome);
 		if (likely(r->session != NULL)) {
@@ -395,13 +405,13 @@ judge_peers(struct sl_worker *w, struct batch *b, unsigned from, unsigned to)
 	}
 }
 
-/* The path that an earlier run of this pass found. */
-static struct sl_outer_path *
-recent_path(const struct sl_worker *w, const struct run *r)
+/* The link of the path that an earlier run of this pass found, or NULL. */
+static const struct sl_outer_link *
+recent_link(const struct sl_worker *w, const struct run *r)
 {
-	struct sl_outer_path *path = &w->paths->path[r->peer];
+	const struct sl_outer_path *path = sl_outer_path(w->paths, r->peer);
 
-	return path->pass == w->paths->pass && path->session == r->session ? path : NULL;
+	return path->pass == w->paths->pass && path->session == r->session ? sl_outer_link(w->paths, r->peer) : NULL;
 }
 
 static void
@@ -421,9 +431,9 @@ find_ways(struct sl_worker *w, struct batch *b, unsigned from, unsigned to)
 
 		if (unlikely(r->session == NULL))
 			continue;
-		r->known = recent_path(w, r);
+		r->link = recent_link(w, r);
 		r->route = routes[i];
-		if (r->known == NULL)
+		if (r->link == NULL)
 			find_way(w, b, r);
 	}
 }
@@ -460,8 +470,6 @@ gather(struct sl_worker *w, struct stretch *runs, struct rte_mbuf **pkts, unsign
 
 		r->pkts = pkts + i;
 		r->peer = sl_packet(pkts[i])->out_peer;
-		rte_prefetch0(&w->dp->peers.slots[r->peer]);
-		rte_prefetch0(&w->paths->path[r->peer]);
 		do
 			nested |= sl_packet(pkts[i++])->nesting;
 		while (i < n && sl_packet(pkts[i])->out_peer == r->peer);
@@ -472,7 +480,7 @@ gather(struct sl_worker *w, struct stretch *runs, struct rte_mbuf **pkts, unsign
 	return n_runs;
 }
 
-/* What the runs need beside their peers: sessions, the lines that SEAL stamps, the second line of paths. */
+/* What the runs need beside their peers and paths: sessions, and links of their own. */
 static void
 fetch(struct sl_worker *w, const struct stretch *runs, unsigned n)
 {
@@ -482,8 +490,8 @@ fetch(struct sl_worker *w, const struct stretch *runs, unsigned n)
 		const struct sl_peer *peer = &dp->peers.slots[runs[i].peer];
 		uint32_t current = atomic_load_explicit(&peer->current, memory_order_relaxed);
 
-		rte_prefetch0(w->paths->path[runs[i].peer].headers);
-		rte_prefetch0(&dp->peers.lines[w->index][runs[i].peer]);
+		if (unlikely(sl_outer_path(w->paths, runs[i].peer)->link == SL_OUTER_LINK_OWN))
+			rte_prefetch0(&w->paths->own[runs[i].peer]);
 		if (likely(current != 0 && current <= dp->sessions.capacity)) {
 			const struct sl_session *s = &dp->sessions.slots[current - 1];
 
@@ -501,7 +509,7 @@ static inline bool
 still_good(const struct sl_worker *w, const struct stretch *r)
 {
 	const struct sl_peer *peer = &w->dp->peers.slots[r->peer];
-	const struct sl_outer_path *path = &w->paths->path[r->peer];
+	const struct sl_outer_path *path = sl_outer_path(w->paths, r->peer);
 	uint32_t current = atomic_load_explicit(&peer->current, memory_order_acquire);
 	const struct sl_session *s = path->session;
 

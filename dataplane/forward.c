@@ -168,7 +168,8 @@ choose_peer(struct burst *b, struct way *way, uint32_t peer)
 	way->fate = TO_PEER;
 	way->peer = peer;
 	rte_prefetch0(&peers->slots[peer]);
-	rte_prefetch0(&b->w->paths->path[peer]);
+	rte_prefetch0(sl_outer_path(b->w->paths, peer));
+	rte_prefetch0(sl_peer_line(peers, b->w->index, peer));
 }
 
 /* Applies a route to an interface: a port's neighbour (gateway NULL: the destination), or a look into the cryptokey table. */

@@ -1,36 +1,6 @@
 #include "dataplane/outer.h"
 
-#include <netinet/in.h>
-
-#include <rte_malloc.h>
-
 #include "dataplane/ip.h"
-#include "dataplane/lazy.h"
-
-struct sl_outer_paths *
-sl_outer_paths_create(uint32_t capacity, int socket)
-{
-	struct sl_outer_paths *p = rte_zmalloc_socket("sl_outer_paths", sizeof(*p), RTE_CACHE_LINE_SIZE, socket);
-
-	if (p == NULL)
-		return NULL;
-	p->capacity = capacity;
-	p->path = sl_lazy_alloc_dense(capacity * sizeof(*p->path));
-	if (p->path == NULL) {
-		rte_free(p);
-		return NULL;
-	}
-	return p;
-}
-
-void
-sl_outer_paths_destroy(struct sl_outer_paths *p)
-{
-	if (p == NULL)
-		return;
-	sl_lazy_free(p->path, p->capacity * sizeof(*p->path));
-	rte_free(p);
-}
 
 static enum sl_drop
 hop_by_if(struct sl_dataplane *dp, uint16_t id, const struct sl_ip *next_hop, const struct sl_ip *dst,
@@ -94,36 +64,6 @@ sl_outer_source(struct sl_outer *outer, const struct sl_if *out_if)
 	else
 		memcpy(outer->hdr + offsetof(struct rte_ipv6_hdr, src_addr), source->bytes, 16);
 	return true;
-}
-
-/* A sum in 32 bits. */
-static uint32_t
-settle(uint64_t sum)
-{
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	return (uint32_t)((sum & UINT32_MAX) + (sum >> 32));
-}
-
-void
-sl_outer_prepare(struct sl_outer_path *path, const struct sl_outer *outer, const struct rte_ether_hdr *ether)
-{
-	const struct sl_msg_data header = {.type = SL_MSG_DATA, .receiver = path->session->remote_index};
-	const uint8_t *hdr = outer->hdr, *udp = hdr + outer->len - SL_UDP_HDR_LEN;
-	uint64_t pseudo;
-
-	path->v4 = outer->family == SL_AF_INET;
-	path->outer_len = outer->len;
-	memcpy(path->headers, ether, sizeof(*ether));
-	memcpy(path->headers + sizeof(*ether), hdr, outer->len);
-	memcpy(path->headers + sizeof(*ether) + outer->len, &header, sizeof(header));
-	if (path->v4) {
-		path->ip_sum = settle(sl_csum_add(0, hdr, SL_IP4_HDR_MIN));
-		pseudo = sl_csum_pseudo(SL_AF_INET, hdr + 12, hdr + 16, IPPROTO_UDP, 0);
-	} else {
-		pseudo = sl_csum_pseudo(SL_AF_INET6, hdr + 8, hdr + 24, IPPROTO_UDP, 0);
-	}
-	path->pseudo_sum = settle(pseudo);
-	path->udp_sum = settle(sl_csum_add(pseudo, udp, SL_UDP_HDR_LEN));
 }
 
 void

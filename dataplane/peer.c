@@ -29,19 +29,19 @@ sl_peers_init(struct sl_peers *p, uint32_t capacity, uint16_t workers)
 {
 	*p = (struct sl_peers){
 		.slots = sl_lazy_alloc_dense(capacity * sizeof(struct sl_peer)),
-		.lines = calloc(workers, sizeof(*p->lines)),
+		.shares = calloc(workers, sizeof(*p->shares)),
 		.dirty.words = (capacity + PEERS_PER_WORD - 1) / PEERS_PER_WORD,
 		.capacity = capacity,
 		.workers = workers,
 	};
 	p->dirty.bits = sl_lazy_alloc(p->dirty.words * sizeof(*p->dirty.bits));
 	p->dirty.summary = sl_lazy_alloc(summary_words(p) * sizeof(*p->dirty.summary));
-	if (p->slots == NULL || p->lines == NULL || p->dirty.bits == NULL || p->dirty.summary == NULL)
+	if (p->slots == NULL || p->shares == NULL || p->dirty.bits == NULL || p->dirty.summary == NULL)
 		goto fail;
 	for (uint16_t w = 0; w < workers; w++) {
-		p->lines[w] = sl_lazy_alloc_dense(capacity * sizeof(struct sl_peer_line));
-		if (p->lines[w] == NULL ||
-			sl_peer_memory_add(&p->memory, p->lines[w], sizeof(struct sl_peer_line), capacity) != 0)
+		p->shares[w] = sl_lazy_alloc_dense(capacity * sizeof(struct sl_peer_share));
+		if (p->shares[w] == NULL ||
+			sl_peer_memory_add(&p->memory, p->shares[w], sizeof(struct sl_peer_share), capacity) != 0)
 			goto fail;
 	}
 	return 0;
@@ -54,9 +54,9 @@ void
 sl_peers_fini(struct sl_peers *p)
 {
 	sl_peer_memory_fini(&p->memory);
-	for (uint16_t w = 0; p->lines && w < p->workers; w++)
-		sl_lazy_free(p->lines[w], p->capacity * sizeof(struct sl_peer_line));
-	free(p->lines);
+	for (uint16_t w = 0; p->shares && w < p->workers; w++)
+		sl_lazy_free(p->shares[w], p->capacity * sizeof(struct sl_peer_share));
+	free(p->shares);
 	sl_lazy_free(p->dirty.summary, summary_words(p) * sizeof(*p->dirty.summary));
 	sl_lazy_free(p->dirty.bits, p->dirty.words * sizeof(*p->dirty.bits));
 	sl_lazy_free(p->slots, p->capacity * sizeof(struct sl_peer));

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "dataplane/addr.h"
+#include "dataplane/outer_path.h"
 #include "dataplane/packet.h"
 #include "dataplane/peer_memory.h"
 
@@ -78,6 +79,15 @@ struct sl_peer_line {
 
 static_assert(sizeof(struct sl_peer_line) == 64, "one cache line");
 
+/*
+ * What one worker keeps of one peer, in two lines of one page: what every packet to it needs. The path is the worker's alone
+ * (outer_path.h).
+ */
+struct sl_peer_share {
+	struct sl_peer_line line;
+	struct sl_outer_path path;
+};
+
 /* Peers with facts to be read: a bit per peer and a bit per word of those. */
 struct sl_dirty {
 	_Atomic uint64_t *bits;
@@ -87,12 +97,18 @@ struct sl_dirty {
 
 struct sl_peers {
 	struct sl_peer *slots;       /* address space for `capacity`, touched when used */
-	struct sl_peer_line **lines; /* [worker][slot], likewise */
-	struct sl_peer_memory memory; /* of the lines, and of what workers keep by peer elsewhere; control's */
+	struct sl_peer_share **shares; /* [worker][slot], likewise */
+	struct sl_peer_memory memory; /* of the shares, and of what workers keep by peer elsewhere; control's */
 	struct sl_dirty dirty;
 	uint32_t capacity;
 	uint16_t workers;
 };
+
+static inline struct sl_peer_line *
+sl_peer_line(const struct sl_peers *p, uint16_t worker, uint32_t slot)
+{
+	return &p->shares[worker][slot].line;
+}
 
 /* 0 or -ENOMEM. Slots start zeroed: not live. */
 int sl_peers_init(struct sl_peers *p, uint32_t capacity, uint16_t workers);

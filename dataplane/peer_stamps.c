@@ -85,7 +85,7 @@ newest_of_others(const struct sl_peers *p, uint16_t self, uint32_t slot, size_t 
 	uint64_t newest = 0;
 
 	for (uint16_t w = 0; w < p->workers; w++) {
-		const void *stamp = (const char *)&p->lines[w][slot] + field;
+		const void *stamp = (const char *)sl_peer_line(p, w, slot) + field;
 
 		if (w != self)
 			newest = RTE_MAX(newest, get(stamp));
@@ -96,7 +96,7 @@ newest_of_others(const struct sl_peers *p, uint16_t self, uint32_t slot, size_t 
 void
 sl_peer_stamp_received(struct sl_peers *p, uint16_t worker, uint32_t slot, uint64_t now, uint64_t bytes, bool data)
 {
-	struct sl_peer_line *line = &p->lines[worker][slot];
+	struct sl_peer_line *line = sl_peer_line(p, worker, slot);
 	struct sl_peer *peer = &p->slots[slot];
 
 	put(&line->rx_bytes, get(&line->rx_bytes) + bytes);
@@ -123,7 +123,7 @@ sl_peer_stamp_received(struct sl_peers *p, uint16_t worker, uint32_t slot, uint6
 void
 sl_peer_stamp_sent(struct sl_peers *p, uint16_t worker, uint32_t slot, uint64_t now, uint64_t bytes, bool data)
 {
-	struct sl_peer_line *line = &p->lines[worker][slot];
+	struct sl_peer_line *line = sl_peer_line(p, worker, slot);
 	struct sl_peer *peer = &p->slots[slot];
 
 	put(&line->tx_bytes, get(&line->tx_bytes) + bytes);
@@ -163,7 +163,7 @@ sl_peer_totals(const struct sl_peers *p, uint32_t slot, struct sl_peer_totals *o
 	struct sl_peer_totals t = {0};
 
 	for (uint16_t w = 0; w < p->workers; w++) {
-		const struct sl_peer_line *line = &p->lines[w][slot];
+		const struct sl_peer_line *line = sl_peer_line(p, w, slot);
 
 		t.rx_bytes += get(&line->rx_bytes);
 		t.tx_bytes += get(&line->tx_bytes);
@@ -173,7 +173,7 @@ sl_peer_totals(const struct sl_peers *p, uint32_t slot, struct sl_peer_totals *o
 		t.data_received = RTE_MAX(t.data_received, get(&line->data_received));
 	}
 	for (uint16_t w = 0; w < p->workers; w++) {
-		const struct sl_peer_line *line = &p->lines[w][slot];
+		const struct sl_peer_line *line = sl_peer_line(p, w, slot);
 		uint64_t first = get(&line->data_sent_first);
 		uint64_t last = get(&line->data_sent);
 
@@ -203,7 +203,7 @@ void
 sl_peer_lines_clear(struct sl_peers *p, uint32_t slot)
 {
 	for (uint16_t w = 0; w < p->workers; w++) {
-		struct sl_peer_line *line = &p->lines[w][slot];
+		struct sl_peer_line *line = sl_peer_line(p, w, slot);
 
 		clear(&line->rx_bytes);
 		clear(&line->tx_bytes);

@@ -8,6 +8,7 @@
  */
 #include "dataplane/ip.h"
 #include "dataplane/outer.h"
+#include "dataplane/outer_write.h"
 #include "dataplane/staged.h"
 
 /* Workers may each add a burst to a counter that has just reached its limit: it must not come round to 0. */
@@ -16,6 +17,7 @@ static_assert(SL_WORKERS_MAX * SL_BURST <= UINT64_MAX - SL_REJECT_AFTER_MESSAGES
 /* The packets of one path in a burst. */
 struct turn {
 	struct sl_outer_path *path;
+	const struct sl_outer_link *link;
 	uint32_t peer;
 	bool data;          /* more than keepalives */
 	uint64_t next, end; /* counters reserved and not used yet */
@@ -34,12 +36,6 @@ struct burst {
 	unsigned n_frames; /* complete ones */
 	struct rte_mbuf *frames[SL_BURST];
 };
-
-static inline struct sl_outer_path *
-path_of(const struct sl_worker *w, struct rte_mbuf *m)
-{
-	return &w->paths->path[sl_packet(m)->out_peer];
-}
 
 /* Zeros behind a plaintext of len bytes (protocol.md 38). */
 static inline uint32_t
@@ -84,7 +80,7 @@ make_room(struct rte_mbuf *m, uint16_t head, uint32_t tail)
 
 /* Everything that can go wrong with the packet itself. Returns the packet to go on with, or NULL: dropped. */
 static inline struct rte_mbuf *
-prepare(struct sl_worker *w, struct burst *b, struct rte_mbuf *m, const struct sl_outer_path *path)
+prepare(struct sl_worker *w, struct burst *b, struct rte_mbuf *m, const struct sl_outer_link *link)
 {
 	uint32_t total, pad;
 	enum sl_drop reason = SL_DROP_COUNT;
@@ -98,12 +94,12 @@ prepare(struct sl_worker *w, struct burst *b, struct rte_mbuf *m, const struct s
 		}
 		m = one;
 	}
-	pad = padding(m->pkt_len, path->pad_mtu);
-	total = path->outer_len + SL_DATA_OVERHEAD + m->pkt_len + pad;
+	pad = padding(m->pkt_len, link->pad_mtu);
+	total = link->outer_len + SL_DATA_OVERHEAD + m->pkt_len + pad;
 	if (unlikely(total > UINT16_MAX))
 		reason = SL_DROP_OVERSIZED;
 	else
-		reason = make_room(m, RTE_ETHER_HDR_LEN + path->outer_len + sizeof(struct sl_msg_data), pad + SL_TAG_LEN);
+		reason = make_room(m, RTE_ETHER_HDR_LEN + link->outer_len + sizeof(struct sl_msg_data), pad + SL_TAG_LEN);
 	if (unlikely(reason != SL_DROP_COUNT)) {
 		sl_worker_drop(w, m, reason);
 		return NULL;
@@ -118,15 +114,18 @@ collect(struct sl_worker *w, struct burst *b, struct rte_mbuf **pkts, unsigned n
 {
 	b->n = b->n_turns = b->n_frames = 0;
 	for (unsigned i = 0; i < n; i++) {
-		struct sl_outer_path *path = path_of(w, pkts[i]);
-		struct rte_mbuf *m = prepare(w, b, pkts[i], path);
+		uint32_t peer = sl_packet(pkts[i])->out_peer;
+		struct sl_outer_path *path = sl_outer_path(w->paths, peer);
+		const struct sl_outer_link *link = sl_outer_link(w->paths, peer);
+		struct rte_mbuf *m = prepare(w, b, pkts[i], link);
 
 		if (unlikely(m == NULL))
 			continue;
 		if (path->take++ == 0) {
 			path->turn = (uint16_t)b->n_turns++;
 			b->turns[path->turn].path = path;
-			b->turns[path->turn].peer = sl_packet(m)->out_peer;
+			b->turns[path->turn].link = link;
+			b->turns[path->turn].peer = peer;
 		}
 		b->turn[b->n] = &b->turns[path->turn];
 		b->pkts[b->n++] = m;
@@ -167,7 +166,7 @@ restage(struct sl_worker *w, struct rte_mbuf *m, uint32_t peer)
 static inline void
 frame(struct sl_worker *w, struct rte_mbuf *m, struct turn *t, uint32_t pad, uint8_t ecn, struct sl_aead_job *job)
 {
-	const struct sl_outer_path *path = t->path;
+	const struct sl_outer_link *link = t->link;
 	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *);
 	uint32_t len = m->pkt_len + pad;
 	uint32_t message = len + SL_DATA_OVERHEAD;
@@ -177,16 +176,16 @@ frame(struct sl_worker *w, struct rte_mbuf *m, struct turn *t, uint32_t pad, uin
 	t->bytes += message;
 	t->data |= m->pkt_len > 0;
 	*job = (struct sl_aead_job){
-		.key = path->session->send_key,
+		.key = t->path->session->send_key,
 		.counter = counter,
 		.src = data,
 		.dst = data,
 		.tag = data + len,
 		.len = len,
 	};
-	sl_outer_write(path, data, counter, message + SL_UDP_HDR_LEN, ecn, path->v4 ? sl_worker_ip_id(w) : 0);
-	m->data_off -= path->outer_len + sizeof(struct sl_msg_data);
-	m->data_len = (uint16_t)(path->outer_len + message);
+	sl_outer_write(link, t->path, data, counter, message + SL_UDP_HDR_LEN, ecn, link->v4 ? sl_worker_ip_id(w) : 0);
+	m->data_off -= link->outer_len + sizeof(struct sl_msg_data);
+	m->data_len = (uint16_t)(link->outer_len + message);
 	m->pkt_len = m->data_len;
 }
 
@@ -213,20 +212,20 @@ number(struct sl_worker *w, struct burst *b)
 
 /* What does not leave whole by the port at once: nested, to be fragmented, or behind such packets. */
 static void
-send_round(struct sl_worker *w, struct rte_mbuf *m, const struct sl_outer_path *path)
+send_round(struct sl_worker *w, struct rte_mbuf *m, const struct sl_outer_link *link)
 {
 	struct sl_packet *p = sl_packet(m);
 
 	p->sealed = 1;
-	if (!path->to_port) {
-		sl_outer_forward(w, m, path->out_if, path->next_peer, &path->next_hop, path->mtu);
+	if (!link->to_port) {
+		sl_outer_forward(w, m, link->out_if, link->next_peer, &link->next_hop, link->mtu);
 		return;
 	}
 	p->flags = SL_PKT_LOCAL | SL_PKT_OUTER | SL_PKT_FRAGMENT_OK;
-	p->out_if = path->out_if;
+	p->out_if = link->out_if;
 	p->out_peer = SL_PEER_NONE;
-	p->next_hop = path->next_hop;
-	memcpy(&p->next_mac, path->headers, sizeof(p->next_mac));
+	p->next_hop = link->next_hop;
+	memcpy(&p->next_mac, link->ether, sizeof(p->next_mac));
 	p->resolved = 1;
 	w->paths->detour = true;
 	sl_worker_enqueue(w, SL_STAGE_FRAGMENT, m);
@@ -234,28 +233,29 @@ send_round(struct sl_worker *w, struct rte_mbuf *m, const struct sl_outer_path *
 
 /* The sealed packet gets its checksum and goes off. */
 static inline void
-send_out(struct sl_worker *w, struct burst *b, struct rte_mbuf *m, const struct sl_outer_path *path)
+send_out(struct sl_worker *w, struct burst *b, struct rte_mbuf *m, const struct turn *t)
 {
-	uint32_t udp_len = m->pkt_len - path->outer_len + SL_UDP_HDR_LEN;
-	bool whole = path->to_port && m->pkt_len <= path->mtu && !w->paths->detour;
-	bool offload = path->offload && whole;
+	const struct sl_outer_link *link = t->link;
+	uint32_t udp_len = m->pkt_len - link->outer_len + SL_UDP_HDR_LEN;
+	bool whole = link->to_port && m->pkt_len <= link->mtu && !w->paths->detour;
+	bool offload = link->offload && whole;
 
-	sl_outer_checksum(path, rte_pktmbuf_mtod(m, uint8_t *) + path->outer_len - SL_UDP_HDR_LEN, udp_len, offload);
+	sl_outer_checksum(link, t->path, rte_pktmbuf_mtod(m, uint8_t *) + link->outer_len - SL_UDP_HDR_LEN, udp_len, offload);
 	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	if (offload) {
-		m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM | (path->v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
+		m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM | (link->v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);
 		m->l2_len = RTE_ETHER_HDR_LEN;
-		m->l3_len = path->outer_len - SL_UDP_HDR_LEN;
+		m->l3_len = link->outer_len - SL_UDP_HDR_LEN;
 	}
 	if (unlikely(!whole)) {
-		send_round(w, m, path);
+		send_round(w, m, link);
 		return;
 	}
 	/* The Ethernet header stands before the others. */
 	m->data_off -= RTE_ETHER_HDR_LEN;
 	m->data_len += RTE_ETHER_HDR_LEN;
 	m->pkt_len += RTE_ETHER_HDR_LEN;
-	sl_packet(m)->out_if = path->out_if;
+	sl_packet(m)->out_if = link->out_if;
 	b->frames[b->n_frames++] = m;
 }
 
@@ -284,7 +284,7 @@ sl_stage_seal(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 		number(w, &b);
 		sl_aead_seal_batch(w->aead, b.jobs, b.n);
 		for (unsigned i = 0; i < b.n; i++)
-			send_out(w, &b, b.pkts[i], b.turn[i]->path);
+			send_out(w, &b, b.pkts[i], b.turn[i]);
 		sl_worker_enqueue_bulk(w, SL_STAGE_TX, b.frames, b.n_frames);
 		for (unsigned i = 0; i < b.n_turns; i++)
 			stamp(w, &b.turns[i]);

@@ -87,9 +87,9 @@ create_parts(struct sl_worker *w, const struct sl_worker_config *cfg)
 		return -errno;
 	w->icmp_limit = sl_icmp_limit_create(cfg->icmp_seed, cfg->socket);
 	w->reassembly = sl_reassembly_create(cfg->socket);
-	w->paths = sl_outer_paths_create(w->dp->peers.capacity, cfg->socket);
+	w->paths = sl_outer_paths_create(w->dp->peers.shares[w->index], w->dp->peers.capacity, cfg->socket);
 	if (!w->icmp_limit || !w->reassembly || !w->paths ||
-		sl_peer_memory_add(&w->dp->peers.memory, w->paths->path, sizeof(*w->paths->path), w->paths->capacity) != 0)
+		sl_peer_memory_add(&w->dp->peers.memory, w->paths->own, sizeof(*w->paths->own), w->paths->capacity) != 0)
 		return -ENOMEM;
 	err = sl_order_create(&w->order, w->dp, cfg->socket);
 	return err ? err : sl_staged_create(&w->staged, w->dp, cfg->socket);
@@ -267,7 +267,7 @@ sl_worker_run(struct sl_worker *w, uint64_t now)
 	bool any;
 
 	w->now = now;
-	sl_outer_paths_begin(w->paths, w->dp);
+	sl_outer_paths_begin(w->paths, sl_dataplane_generation(w->dp));
 	sl_order_begin(w);
 	any = run_commands(w);
 	traffic = atomic_load_explicit(&w->dp->traffic, memory_order_acquire);

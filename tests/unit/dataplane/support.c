@@ -14,8 +14,8 @@
 #define RIG_POOL     8191
 #define RIG_JUMBO    31
 #define RIG_FRAME    1518
-#define RIG_PEERS    256
-#define RIG_SESSIONS 256
+#define RIG_PEERS    1024
+#define RIG_SESSIONS 1024
 #define RIG_RING     64
 
 struct rig_tx {

@@ -1,0 +1,113 @@
+/*
+ * The way of a peer's sealed packets from one worker to where they leave: a record of one cache line for each peer, which says
+ * whether the way is still good and where it ends, and links, which hold what the ways over the same neighbour have in
+ * common. So a packet of a peer that no cache knows costs one line here, and links stay in the near caches.
+ *
+ * All of it belongs to one worker and is used on its thread. Records lie in struct sl_peer_share (peer.h), beside the
+ * counters that the same packet needs.
+ */
+#pragma once
+
+#include <assert.h>
+#include <stdalign.h>
+#include <string.h>
+
+#include <rte_ether.h>
+
+#include "dataplane/addr.h"
+
+struct sl_session;
+struct sl_peer_share;
+struct sl_outer;
+
+/* An outer IP header without the destination: IPv4's fixed part, and IPv6's. */
+#define SL_OUTER_IP4_BEFORE_DST 16
+#define SL_OUTER_IP6_BEFORE_DST 24
+
+/* What ways have in common. Compared byte by byte, so made with sl_outer_link_init, which leaves no byte undefined. */
+struct sl_outer_link {
+	alignas(64) uint32_t mtu; /* of the interface it leaves by; UINT32_MAX: no limit */
+	uint16_t pad_mtu;         /* inner MTU that padding is clamped to; 0: none */
+	uint16_t out_if;
+	uint8_t outer_len;        /* IP and UDP header */
+	bool v4;
+	bool to_port;
+	bool offload;             /* the port can fill in the UDP checksum */
+	uint8_t depth;            /* seals from here to the port */
+	uint16_t port;            /* UDP source port, network order */
+	uint32_t ip_sum;          /* IPv4 header without destination, length, identification and TOS */
+	uint32_t pseudo_sum;      /* pseudo-header without destination and length */
+	uint8_t ether[RTE_ETHER_HDR_LEN];
+	uint8_t ip[SL_OUTER_IP6_BEFORE_DST];
+	/* For ways that do not go to a port directly, and for packets that take the longer way to it. */
+	uint32_t next_peer;       /* nested: whom it is sealed for; else SL_PEER_NONE */
+	struct sl_ip next_hop;
+};
+
+static_assert(sizeof(struct sl_outer_link) == 128, "two lines");
+
+/* Links that peers share, and the name of a link that is a peer's own, because its place among the others is taken. */
+#define SL_OUTER_LINKS    256
+#define SL_OUTER_LINK_OWN UINT16_MAX
+
+/* The way of one peer's packets. ENCAP finds it and keeps it: a way to a port stays good over passes, until something that it
+ * was made of has changed. */
+struct sl_outer_path {
+	/* What it was made of. */
+	alignas(64) uint64_t generation; /* of the tables; 0: good for one pass */
+	uint64_t judge_at;               /* ns: from here on it is to be found anew */
+	struct sl_session *session;      /* compared before it is followed in another pass */
+	uint32_t live;                   /* the session's */
+	uint32_t endpoint_seq;           /* the peer's */
+	uint32_t pass;                   /* of the worker in which it was found last */
+	/* The way. */
+	uint32_t receiver;               /* index, host order */
+	uint16_t port;                   /* UDP destination port, network order */
+	uint16_t link;                   /* place among the links, or SL_OUTER_LINK_OWN */
+	uint8_t dst[16];                 /* address, 4 or 16 bytes */
+	/* SEAL's, within one burst: packets, and the place of their counters */
+	uint16_t take;
+	uint16_t turn;
+};
+
+static_assert(sizeof(struct sl_outer_path) == 64, "one line");
+
+struct sl_outer_paths {
+	/* Sealed packets for ports are on the longer way over FRAGMENT and NEIGHBOUR: what is sealed later follows them. */
+	bool detour;
+	uint32_t pass;       /* counts calls of ENCAP's first pass: see sl_outer_paths_begin */
+	uint64_t generation; /* of the tables, read when the pass began */
+	struct sl_peer_share *shares; /* by peer slot: the worker's, owned by struct sl_peers */
+	struct sl_outer_link *own;    /* by peer slot: address space, touched when used */
+	uint32_t capacity;            /* peer slots */
+	bool used[SL_OUTER_LINKS];    /* of links: by ways of this generation */
+	struct sl_outer_link links[SL_OUTER_LINKS];
+};
+
+/* shares: the worker's of `capacity` peers, borrowed. NULL where memory is short. */
+struct sl_outer_paths *sl_outer_paths_create(struct sl_peer_share *shares, uint32_t capacity, int socket);
+void sl_outer_paths_destroy(struct sl_outer_paths *p);
+
+/*
+ * A pass of the worker begins; generation: of the tables. Where it is a new one no way of an earlier pass is good any more,
+ * so that all links are free.
+ */
+static inline void
+sl_outer_paths_begin(struct sl_outer_paths *p, uint64_t generation)
+{
+	p->pass++;
+	if (p->generation == generation)
+		return;
+	p->generation = generation;
+	memset(p->used, 0, sizeof(p->used));
+}
+
+/* The headers and sums of a link, all else zero, of a template whose source is set. */
+void sl_outer_link_init(struct sl_outer_link *link, const struct sl_outer *outer, const struct rte_ether_hdr *ether);
+/*
+ * Sets the peer's link to one like `link`: a shared one, or its own where another kind has that place. Returns it. Ways of
+ * this generation keep theirs.
+ */
+const struct sl_outer_link *sl_outer_link_set(struct sl_outer_paths *p, uint32_t peer, const struct sl_outer_link *link);
+/* The destination of a path, that of the template, and the receiver index of its session, host order. */
+void sl_outer_path_aim(struct sl_outer_path *path, const struct sl_outer *outer, uint32_t receiver);

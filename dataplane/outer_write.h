@@ -1,0 +1,103 @@
+/*
+ * The headers of sealed packets, put together from a link and a path (outer_path.h) before the plaintext that is to be sealed,
+ * and the UDP checksum behind which it was. For SEAL, on the worker's thread; writes to the packet's buffer alone.
+ */
+#pragma once
+
+#include <rte_branch_prediction.h>
+#include <rte_byteorder.h>
+
+#include "crypto/protocol.h"
+#include "dataplane/ip.h"
+#include "dataplane/outer_path.h"
+
+static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "headers are put together in words");
+
+/* IPv4 at ip, Ethernet before it: two words and the destination. len: of all, network order. */
+static inline void
+sl_outer_write4(
+	const struct sl_outer_link *link, const struct sl_outer_path *path, uint8_t *ip, uint16_t len, uint8_t ecn, uint16_t id)
+{
+	uint64_t first, second;
+	uint32_t dst;
+	uint16_t checksum;
+
+	memcpy(&first, link->ip, sizeof(first));
+	memcpy(&second, link->ip + sizeof(first), sizeof(second));
+	memcpy(&dst, path->dst, sizeof(dst));
+	checksum = sl_csum_fold((uint64_t)link->ip_sum + dst + len + id + ((uint32_t)ecn << 8));
+	first |= (uint64_t)ecn << 8 | (uint64_t)len << 16 | (uint64_t)id << 32;
+	second |= (uint64_t)checksum << 16;
+	memcpy(ip, &first, sizeof(first));
+	memcpy(ip + 8, &second, sizeof(second));
+	memcpy(ip + 16, &dst, sizeof(dst));
+}
+
+static inline void
+sl_outer_write6(const struct sl_outer_link *link, const struct sl_outer_path *path, uint8_t *ip, uint16_t len, uint8_t ecn)
+{
+	memcpy(ip, link->ip, SL_OUTER_IP6_BEFORE_DST);
+	memcpy(ip + SL_OUTER_IP6_BEFORE_DST, path->dst, sizeof(path->dst));
+	ip[1] = (uint8_t)(ecn << 4);
+	memcpy(ip + 4, &len, sizeof(len));
+}
+
+/*
+ * Writes all headers before `data`, the plaintext of a message with that counter, but for the UDP checksum. udp_len: bytes of
+ * UDP header and payload; ecn: two bits; ip_id: IPv4's identification.
+ */
+static inline void
+sl_outer_write(const struct sl_outer_link *link, const struct sl_outer_path *path, uint8_t *data, uint64_t counter,
+	uint32_t udp_len, uint8_t ecn, uint16_t ip_id)
+{
+	const struct sl_msg_data message = {
+		.type = rte_cpu_to_le_32(SL_MSG_DATA), .receiver = rte_cpu_to_le_32(path->receiver), .counter = rte_cpu_to_le_64(counter)};
+	uint16_t len = rte_cpu_to_be_16((uint16_t)udp_len);
+	uint64_t udp = link->port | (uint64_t)path->port << 16 | (uint64_t)len << 32;
+	uint8_t *at = data - sizeof(message) - sizeof(udp), *ip = data - sizeof(message) - link->outer_len;
+
+	memcpy(data - sizeof(message), &message, sizeof(message));
+	memcpy(at, &udp, sizeof(udp));
+	if (likely(link->v4)) {
+		uint32_t total = udp_len + link->outer_len - (uint32_t)sizeof(udp);
+
+		sl_outer_write4(link, path, ip, rte_cpu_to_be_16((uint16_t)total), ecn, rte_cpu_to_be_16(ip_id));
+	} else {
+		sl_outer_write6(link, path, ip, len, ecn);
+	}
+	memcpy(ip - RTE_ETHER_HDR_LEN, link->ether, RTE_ETHER_HDR_LEN);
+}
+
+/* The sum of a destination address. */
+static inline uint64_t
+sl_outer_dst_sum(const struct sl_outer_link *link, const struct sl_outer_path *path)
+{
+	uint32_t word;
+
+	if (unlikely(!link->v4))
+		return sl_csum_add(0, path->dst, sizeof(path->dst));
+	memcpy(&word, path->dst, sizeof(word));
+	return word;
+}
+
+/* Fills in the UDP checksum behind which udp_len - 8 bytes of payload are complete, or what the port wants in its place. */
+static inline void
+sl_outer_checksum(
+	const struct sl_outer_link *link, const struct sl_outer_path *path, uint8_t *udp, uint32_t udp_len, bool offload)
+{
+	uint64_t sum = link->pseudo_sum + sl_outer_dst_sum(link, path);
+	uint16_t len = rte_cpu_to_be_16((uint16_t)udp_len), checksum;
+
+	if (offload) {
+		/* The port wants the sum of the pseudo-header, not complemented, in the field. */
+		checksum = (uint16_t)~sl_csum_fold(sum + len);
+	} else {
+		/* The length counts twice: in the pseudo-header and in the header. */
+		sum += 2u * (uint64_t)len + link->port + path->port;
+		sum = sl_csum_add(sum, udp + SL_UDP_HDR_LEN, udp_len - SL_UDP_HDR_LEN);
+		checksum = sl_csum_fold(sum);
+		if (checksum == 0)
+			checksum = UINT16_MAX;
+	}
+	memcpy(udp + 6, &checksum, sizeof(checksum));
+}
