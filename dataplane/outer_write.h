@@ -12,30 +12,40 @@
 #include "dataplane/outer_path.h"
 
 static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "headers are put together in words");
+static_assert(sizeof(struct sl_msg_data) == 2 * sizeof(uint64_t), "type and receiver, counter");
 
-/* IPv4 at ip, Ethernet before it: two words and the destination. len: of all, network order. */
+/*
+ * IPv4 at ip, Ethernet before it. len: of all, network order; id likewise. What is read comes before what is written, so that
+ * nothing has to be read again: a buffer's bytes may be anything to the compiler.
+ */
 static inline void
 sl_outer_write4(
 	const struct sl_outer_link *link, const struct sl_outer_path *path, uint8_t *ip, uint16_t len, uint8_t ecn, uint16_t id)
 {
-	uint64_t first, second;
+	uint64_t ether[2], first, second;
 	uint32_t dst;
 	uint16_t checksum;
 
+	memcpy(&ether[0], link->ether, sizeof(ether[0]));
+	memcpy(&ether[1], link->ether + RTE_ETHER_HDR_LEN - sizeof(ether[1]), sizeof(ether[1]));
 	memcpy(&first, link->ip, sizeof(first));
 	memcpy(&second, link->ip + sizeof(first), sizeof(second));
 	memcpy(&dst, path->dst, sizeof(dst));
 	checksum = sl_csum_fold((uint64_t)link->ip_sum + dst + len + id + ((uint32_t)ecn << 8));
 	first |= (uint64_t)ecn << 8 | (uint64_t)len << 16 | (uint64_t)id << 32;
 	second |= (uint64_t)checksum << 16;
+	memcpy(ip - RTE_ETHER_HDR_LEN, &ether[0], sizeof(ether[0]));
+	memcpy(ip - sizeof(ether[1]), &ether[1], sizeof(ether[1]));
 	memcpy(ip, &first, sizeof(first));
 	memcpy(ip + 8, &second, sizeof(second));
 	memcpy(ip + 16, &dst, sizeof(dst));
 }
 
+/* The same for IPv6. len: of what is behind the header. */
 static inline void
 sl_outer_write6(const struct sl_outer_link *link, const struct sl_outer_path *path, uint8_t *ip, uint16_t len, uint8_t ecn)
 {
+	memcpy(ip - RTE_ETHER_HDR_LEN, link->ether, RTE_ETHER_HDR_LEN);
 	memcpy(ip, link->ip, SL_OUTER_IP6_BEFORE_DST);
 	memcpy(ip + SL_OUTER_IP6_BEFORE_DST, path->dst, sizeof(path->dst));
 	ip[1] = (uint8_t)(ecn << 4);
@@ -50,22 +60,19 @@ static inline void
 sl_outer_write(const struct sl_outer_link *link, const struct sl_outer_path *path, uint8_t *data, uint64_t counter,
 	uint32_t udp_len, uint8_t ecn, uint16_t ip_id)
 {
-	const struct sl_msg_data message = {
-		.type = rte_cpu_to_le_32(SL_MSG_DATA), .receiver = rte_cpu_to_le_32(path->receiver), .counter = rte_cpu_to_le_64(counter)};
+	const uint64_t first = SL_MSG_DATA | (uint64_t)path->receiver << 32;
 	uint16_t len = rte_cpu_to_be_16((uint16_t)udp_len);
 	uint64_t udp = link->port | (uint64_t)path->port << 16 | (uint64_t)len << 32;
-	uint8_t *at = data - sizeof(message) - sizeof(udp), *ip = data - sizeof(message) - link->outer_len;
+	uint8_t *message = data - sizeof(struct sl_msg_data), *at = message - sizeof(udp);
 
-	memcpy(data - sizeof(message), &message, sizeof(message));
+	if (likely(link->v4))
+		sl_outer_write4(link, path, at - SL_IP4_HDR_MIN, rte_cpu_to_be_16((uint16_t)(udp_len + SL_IP4_HDR_MIN)), ecn,
+			rte_cpu_to_be_16(ip_id));
+	else
+		sl_outer_write6(link, path, at - SL_IP6_HDR_LEN, len, ecn);
 	memcpy(at, &udp, sizeof(udp));
-	if (likely(link->v4)) {
-		uint32_t total = udp_len + link->outer_len - (uint32_t)sizeof(udp);
-
-		sl_outer_write4(link, path, ip, rte_cpu_to_be_16((uint16_t)total), ecn, rte_cpu_to_be_16(ip_id));
-	} else {
-		sl_outer_write6(link, path, ip, len, ecn);
-	}
-	memcpy(ip - RTE_ETHER_HDR_LEN, link->ether, RTE_ETHER_HDR_LEN);
+	memcpy(message, &first, sizeof(first));
+	memcpy(message + sizeof(first), &counter, sizeof(counter));
 }
 
 /* The sum of a destination address. */

@@ -13,6 +13,7 @@
 
 /* Workers may each add a burst to a counter that has just reached its limit: it must not come round to 0. */
 static_assert(SL_WORKERS_MAX * SL_BURST <= UINT64_MAX - SL_REJECT_AFTER_MESSAGES, "send counters cannot wrap");
+static_assert(SL_PADDING_MULTIPLE <= SL_TAG_LEN, "padding is no longer than the tag");
 
 /* The packets of one path in a burst. */
 struct turn {
@@ -172,7 +173,8 @@ frame(struct sl_worker *w, struct rte_mbuf *m, struct turn *t, uint32_t pad, uin
 	uint32_t message = len + SL_DATA_OVERHEAD;
 	uint64_t counter = t->next++;
 
-	memset(data + m->pkt_len, 0, pad);
+	/* a length that is known: padding is shorter than the tag, whose place is behind it */
+	memset(data + m->pkt_len, 0, SL_TAG_LEN);
 	t->bytes += message;
 	t->data |= m->pkt_len > 0;
 	*job = (struct sl_aead_job){
