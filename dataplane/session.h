@@ -114,7 +114,8 @@ sl_session_find_opened(const struct sl_session_table *t, uint32_t opened)
 	struct sl_session *s;
 	uint32_t slot = opened & ((1u << t->slot_bits) - 1);
 
-	if (slot >= atomic_load_explicit(&t->used, memory_order_acquire))
+	/* What no session is called is also what the last slot holds while none is in it. */
+	if (slot >= atomic_load_explicit(&t->used, memory_order_acquire) || opened == SL_SESSION_NONE)
 		return NULL;
 	s = &t->slots[slot];
 	return atomic_load_explicit(&s->live, memory_order_acquire) == opened ? s : NULL;

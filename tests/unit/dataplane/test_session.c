@@ -210,6 +210,33 @@ Test(session, no_session_looks_like_none)
 	sl_session_table_fini(&t);
 }
 
+/* The index that reads as "not live" finds nobody, the last slot's last session included. */
+Test(session, bug_index_of_none_finds_nobody)
+{
+	struct sl_session_table t;
+	struct sl_session_keys keys = keys_of(2);
+	struct sl_session *found;
+	uint32_t index, slot;
+
+	for (uint32_t capacity = 1; capacity <= 4; capacity *= 2) {
+		cr_assert_eq(sl_session_table_init(&t, capacity, secret, &reclaim), 0);
+		index = sl_index_seal(&t.key, SL_SESSION_NONE);
+		do {
+			slot = sl_session_reserve(&t, 0, 0);
+			sl_session_find_burst(&t, &index, &found, 1);
+			cr_expect_null(found, "capacity %u: only reserved", capacity);
+			sl_session_publish(&t, slot, &keys);
+		} while (slot + 1 < capacity);
+		sl_session_release(&t, slot);
+		sl_session_find_burst(&t, &index, &found, 1);
+		cr_expect_null(found, "capacity %u: released", capacity);
+		sl_reclaim_drain(&reclaim);
+		sl_session_find_burst(&t, &index, &found, 1);
+		cr_expect_null(found, "capacity %u: wiped, its key all zeros", capacity);
+		sl_session_table_fini(&t);
+	}
+}
+
 Test(session, burst_of_all_kinds)
 {
 	static const uint32_t strangers[] = {0, 1, UINT32_MAX, 0x12345678};
