@@ -173,7 +173,7 @@ add_session(struct sl_bench_rig *rig, uint32_t i, const struct sl_bench_rig *oth
 	sl_bench_rig_key(i, rig->sender ? keys.send : keys.recv);
 	sl_session_publish(t, slot, &keys);
 	sl_wipe(&keys, sizeof(keys));
-	atomic_store(&rig->dp->peers.slots[i].current, slot + 1);
+	atomic_store(&rig->dp->peers.slots[i].current, sl_session_id(t, slot));
 	rig->sessions[i] = &t->slots[slot];
 	return 0;
 }

@@ -227,7 +227,7 @@ aead_alone(struct sl_self *self, uint32_t size)
 			uint32_t len = sl_bench_rig_padded(rig, sl_frames_len(size, number));
 			const struct sl_session *session = rig->sessions[number % rig->peers];
 
-			jobs[k] = (struct sl_aead_job){.key = rig->sender ? session->send_key : session->recv_key,
+			jobs[k] = (struct sl_aead_job){.key = rig->sender ? session->sender->key : session->recv_key,
 				.counter = self->aead_counter++, .src = data, .dst = data, .tag = data + len, .len = len};
 		}
 		began = rte_rdtsc_precise();

@@ -29,7 +29,7 @@ bench_core_create(struct bench_core *c, uint32_t peers, uint32_t sessions, struc
 	cfg.rng = sl_rng_kernel;
 	sl_random_bytes(key, sizeof(key));
 	if (sl_peers_init(&c->peers, rte_align32pow2(peers + 1), LINES) != 0 ||
-		sl_session_table_init(&c->sessions, rte_align32pow2(sessions), key, &c->reclaim) != 0 ||
+		sl_session_table_init(&c->sessions, rte_align32pow2(sessions), key, &c->reclaim, &c->peers) != 0 ||
 		sl_proto_create(&c->proto, &cfg) != 0 || sl_proto_if_create(c->proto, &if_cfg, &c->ifp) != 0)
 		return false;
 	sl_random_bytes(key, sizeof(key));

@@ -162,8 +162,8 @@ measure_aead(struct pass_set *s, const struct row *row, uint8_t *memory)
 				uint32_t len = RTE_MIN(RTE_ALIGN_CEIL(pass_size(row->size, i + k), 16u), 1420u);
 				uint8_t *data = memory + (size_t)(i + k) * AEAD_ROOM + AEAD_OFFSET;
 
-				jobs[k] = (struct sl_aead_job){s->sessions[pass_set_peer(s, turn++)]->send_key, counter++, data,
-					data, data + len, len, false};
+				jobs[k] = (struct sl_aead_job){s->sessions[pass_set_peer(s, turn++)]->sender->key, counter++,
+					data, data, data + len, len, false};
 			}
 			began = rte_rdtsc_precise();
 			sl_aead_seal_batch(s->aead, jobs, n);

@@ -133,7 +133,7 @@ add_peer(struct pass_set *s, uint32_t i)
 	sl_peer_memory_prepare(&s->dp->peers.memory, i); /* as control does */
 	slot = sl_session_reserve(&s->dp->sessions, i, PASS_WG);
 	sl_session_publish(&s->dp->sessions, slot, &keys);
-	atomic_store(&peer->current, slot + 1);
+	atomic_store(&peer->current, sl_session_id(&s->dp->sessions, slot));
 	s->sessions[i] = &s->dp->sessions.slots[slot];
 }
 
@@ -347,7 +347,7 @@ right(const struct pass_set *s, const struct rte_mbuf *m, uint32_t inner, bool s
 	peer = sl_load_le32(p + 4);
 	return peer < s->peers &&
 		bench_open_sample(plain, p + sizeof(struct sl_msg_data), len, sl_load_le64(p + 8),
-			s->sessions[peer]->send_key) &&
+			s->sessions[peer]->sender->key) &&
 		sl_ip4_checksum(plain, SL_IP4_HDR_MIN) == 0;
 }
 

@@ -95,8 +95,9 @@ measure_api(const struct work *w, enum bench_reference_api api)
 
 			for (uint32_t k = 0; k < BURST; k++) {
 				uint8_t *data = b.memory + (size_t)(i + k) * AEAD_ROOM + AEAD_OFFSET;
+				const struct sl_session *s = w->set->sessions[(i + k) % w->set->peers];
 
-				jobs[k] = (struct sl_aead_job){.key = w->set->sessions[(i + k) % w->set->peers]->send_key,
+				jobs[k] = (struct sl_aead_job){.key = s->sender->key,
 					.counter = b.counter++, .src = data, .dst = data, .tag = data + len, .len = len};
 			}
 			if (!w->sealing)

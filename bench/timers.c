@@ -73,7 +73,7 @@ give_session(struct rig *r, struct sl_proto_peer *peer)
 		return false;
 	sl_session_publish(&r->core.sessions, hs->slot, &keys);
 	peer->sessions[SL_SESSION_CURRENT].slot = hs->slot;
-	atomic_store(&sl_proto_dp_peer(peer)->current, hs->slot + 1);
+	atomic_store(&sl_proto_dp_peer(peer)->current, sl_session_id(&r->core.sessions, hs->slot));
 	hs->slot = SL_SESSION_NONE;
 	sl_timers_session_derived(peer, r->now);
 	sl_timers_update(peer, r->now);

@@ -1,8 +1,8 @@
 /*
  * What of a packet's cost is memory that no cache knows: for peers drawn as in bench/path's row of a million peers, a
- * loop that fetches the lines which encap touches by peer (its record, the way, the worker's line, the session) and
- * then reads a word of each, and does nothing else: what these accesses cost when all of them overlap one another, and
- * no other work. The lookup is not among them.
+ * loop that fetches the lines which encap touches by peer (its record with keys and counters, the way, the worker's
+ * line) and then reads a word of each, and does nothing else: what these accesses cost when all of them overlap one
+ * another, and no other work. The lookup is not among them.
  *
  *   touch [PEERS [ROUNDS]]
  *
@@ -33,17 +33,13 @@ static void fetch(const struct sl_worker *w, const uint32_t *peers)
 {
 	const struct sl_dataplane *dp = w->dp;
 
-	for (unsigned i = 0; i < BURST; i++)
+	for (unsigned i = 0; i < BURST; i++) {
 		rte_prefetch0(&dp->peers.slots[peers[i]]);
+		rte_prefetch0(&dp->peers.slots[peers[i]].senders[0].counter);
+	}
 	for (unsigned i = 0; i < BURST; i++) {
 		rte_prefetch0(sl_outer_path(w->paths, peers[i]));
 		rte_prefetch0(sl_peer_line(&dp->peers, w->index, peers[i]));
-	}
-	for (unsigned i = 0; i < BURST; i++) {
-		const struct sl_session *s = &dp->sessions.slots[atomic_load(&dp->peers.slots[peers[i]].current) - 1];
-
-		rte_prefetch0(s);
-		rte_prefetch0(&s->send_counter);
 	}
 }
 
@@ -53,9 +49,10 @@ static uint64_t look(const struct sl_worker *w, const uint32_t *peers)
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < BURST; i++) {
-		const struct sl_session *s = &dp->sessions.slots[atomic_load(&dp->peers.slots[peers[i]].current) - 1];
+		const struct sl_peer *peer = &dp->peers.slots[peers[i]];
 
-		sum += s->send_limit + atomic_load(&s->send_counter) + sl_outer_path(w->paths, peers[i])->generation;
+		sum += atomic_load(&peer->current) + atomic_load(&peer->senders[0].counter);
+		sum += sl_outer_path(w->paths, peers[i])->generation;
 		sum += atomic_load(&sl_peer_line(&dp->peers, w->index, peers[i])->tx_bytes);
 	}
 	return sum;

@@ -73,7 +73,7 @@ create_tables(struct sl_dataplane *dp, const struct sl_dataplane_config *cfg)
 	err = sl_peers_init(&dp->peers, cfg->peers, cfg->workers + 1);
 	if (err)
 		return err;
-	return sl_session_table_init(&dp->sessions, cfg->sessions, cfg->random, dp->reclaim);
+	return sl_session_table_init(&dp->sessions, cfg->sessions, cfg->random, dp->reclaim, &dp->peers);
 }
 
 int

@@ -110,7 +110,7 @@ note_session(struct sl_worker *w, const struct run *run)
 {
 	struct sl_session *s = run->session;
 	uint32_t current = atomic_load_explicit(&run->peer->current, memory_order_acquire);
-	bool is_current = current != 0 && &w->dp->sessions.slots[current - 1] == s;
+	bool is_current = current != 0 && atomic_load_explicit(&s->live, memory_order_relaxed) == current;
 	uint32_t facts = atomic_load_explicit(&s->facts, memory_order_relaxed);
 
 	if (unlikely(!(facts & SL_SESSION_CONFIRMED))) {

@@ -74,15 +74,15 @@ usable_session(const struct sl_worker *w, uint32_t slot)
 	uint32_t current = atomic_load_explicit(&w->dp->peers.slots[slot].current, memory_order_acquire);
 	struct sl_session *s;
 
-	if (current == 0 || current > w->dp->sessions.capacity)
+	if (current == 0)
 		return NULL;
-	s = &w->dp->sessions.slots[current - 1];
-	if (unlikely(atomic_load_explicit(&s->live, memory_order_acquire) == SL_SESSION_NONE || s->peer != slot))
+	s = sl_session_find_opened(&w->dp->sessions, current);
+	if (unlikely(s == NULL || s->peer != slot))
 		return NULL;
 	/* Written so that a session made after this pass began counts as new. */
 	if (unlikely(w->now >= s->created + SL_REJECT_AFTER_TIME_NS))
 		return NULL;
-	if (unlikely(atomic_load_explicit(&s->send_counter, memory_order_relaxed) >= s->send_limit))
+	if (unlikely(atomic_load_explicit(&s->sender->counter, memory_order_relaxed) >= s->sender->limit))
 		return NULL;
 	return s;
 }
@@ -195,7 +195,7 @@ watch_age(struct sl_worker *w, const struct sl_session *s)
 {
 	bool old = s->initiator && w->now >= s->created + SL_REKEY_AFTER_TIME_NS;
 
-	if (unlikely(old || atomic_load_explicit(&s->send_counter, memory_order_relaxed) > SL_REKEY_AFTER_MESSAGES))
+	if (unlikely(old || atomic_load_explicit(&s->sender->counter, memory_order_relaxed) > SL_REKEY_AFTER_MESSAGES))
 		sl_peer_raise(&w->dp->peers, s->peer, SL_FACT_REKEY_SEND);
 }
 
@@ -244,7 +244,7 @@ keep_path(struct sl_worker *w, struct run *r, const struct sl_outer_hop *hop)
 	struct sl_outer_path *path = sl_outer_path(w->paths, r->peer);
 	struct sl_outer_link link;
 
-	path->session = r->session;
+	path->sender = r->session->sender;
 	path->live = atomic_load_explicit(&r->session->live, memory_order_acquire);
 	path->endpoint_seq = r->endpoint_seq;
 	path->judge_at = judge_at(w, r->session);
@@ -411,7 +411,7 @@ recent_link(const struct sl_worker *w, const struct run *r)
 {
 	const struct sl_outer_path *path = sl_outer_path(w->paths, r->peer);
 
-	return path->pass == w->paths->pass && path->session == r->session ? sl_outer_link(w->paths, r->peer) : NULL;
+	return path->pass == w->paths->pass && path->sender == r->session->sender ? sl_outer_link(w->paths, r->peer) : NULL;
 }
 
 static void
@@ -438,6 +438,17 @@ find_ways(struct sl_worker *w, struct batch *b, unsigned from, unsigned to)
 	}
 }
 
+/* What of the peer's session decides: one line. */
+static void
+fetch_session(const struct sl_worker *w, uint32_t peer)
+{
+	const struct sl_session_table *t = &w->dp->sessions;
+	uint32_t current = atomic_load_explicit(&w->dp->peers.slots[peer].current, memory_order_relaxed);
+
+	if (likely(current != 0))
+		rte_prefetch0(&t->slots[current & ((1u << t->slot_bits) - 1)]);
+}
+
 /* Judges the runs from..to-1 and disposes of their packets. Returns the first of which older packets go first, or `to`. */
 static unsigned
 judge(struct sl_worker *w, struct batch *b, const struct stretch *runs, unsigned from, unsigned to)
@@ -447,6 +458,7 @@ judge(struct sl_worker *w, struct batch *b, const struct stretch *runs, unsigned
 		b->runs[i].n = runs[i].n;
 		b->runs[i].peer = runs[i].peer;
 		rte_prefetch0(w->dp->peers.slots[runs[i].peer].outer);
+		fetch_session(w, runs[i].peer);
 	}
 	judge_peers(w, b, from, to);
 	find_ways(w, b, from, to);
@@ -480,30 +492,11 @@ gather(struct sl_worker *w, struct stretch *runs, struct rte_mbuf **pkts, unsign
 	return n_runs;
 }
 
-/* What the runs need beside their peers and paths: sessions, and links of their own. */
-static void
-fetch(struct sl_worker *w, const struct stretch *runs, unsigned n)
-{
-	const struct sl_dataplane *dp = w->dp;
-
-	for (unsigned i = 0; i < n; i++) {
-		const struct sl_peer *peer = &dp->peers.slots[runs[i].peer];
-		uint32_t current = atomic_load_explicit(&peer->current, memory_order_relaxed);
-
-		if (unlikely(sl_outer_path(w->paths, runs[i].peer)->link == SL_OUTER_LINK_OWN))
-			rte_prefetch0(&w->paths->own[runs[i].peer]);
-		if (likely(current != 0 && current <= dp->sessions.capacity)) {
-			const struct sl_session *s = &dp->sessions.slots[current - 1];
-
-			rte_prefetch0(s);
-			rte_prefetch0(&s->send_counter);
-		}
-	}
-}
-
 /*
  * Whether what an earlier pass found out still holds: the same tables, peer, endpoint and session, none of them old, and nothing
- * of the peer waits. Whatever differs, or has to be told, is found and told by judging the run.
+ * of the peer waits. Whatever differs, or has to be told, is found and told by judging the run. The session is the same where
+ * `current` has its id (which comes again after 256 sessions in one slot at the earliest, more than there are in a path's
+ * age), and its sending half is then where it was: so the session itself is not looked at.
  */
 static inline bool
 still_good(const struct sl_worker *w, const struct stretch *r)
@@ -511,15 +504,13 @@ still_good(const struct sl_worker *w, const struct stretch *r)
 	const struct sl_peer *peer = &w->dp->peers.slots[r->peer];
 	const struct sl_outer_path *path = sl_outer_path(w->paths, r->peer);
 	uint32_t current = atomic_load_explicit(&peer->current, memory_order_acquire);
-	const struct sl_session *s = path->session;
+	const struct sl_sender *s = path->sender;
 
 	return likely(path->generation == w->paths->generation && r->plain && w->now < path->judge_at &&
 		      atomic_load_explicit(&peer->live, memory_order_acquire) &&
 		      atomic_load_explicit(&peer->endpoint_seq, memory_order_acquire) == path->endpoint_seq &&
-		      atomic_load_explicit(&peer->staged, memory_order_relaxed) == 0 && current != 0 &&
-		      s == &w->dp->sessions.slots[current - 1] && s->peer == r->peer &&
-		      atomic_load_explicit(&s->live, memory_order_acquire) == path->live &&
-		      atomic_load_explicit(&s->send_counter, memory_order_relaxed) < RTE_MIN(s->send_limit, PATH_COUNTERS));
+		      atomic_load_explicit(&peer->staged, memory_order_relaxed) == 0 && current == path->live &&
+		      atomic_load_explicit(&s->counter, memory_order_relaxed) < RTE_MIN(s->limit, PATH_COUNTERS));
 }
 
 /* Those on a good path. Returns the first that is not. */
@@ -544,8 +535,11 @@ handle(struct sl_worker *w, struct batch *b, struct stretch *runs, unsigned n)
 	unsigned i = 0;
 
 	b->cached = b->waits = false;
-	for (unsigned k = 0; k < n; k++)
+	for (unsigned k = 0; k < n; k++) {
 		runs[k].good = still_good(w, &runs[k]);
+		if (unlikely(sl_outer_path(w->paths, runs[k].peer)->link == SL_OUTER_LINK_OWN))
+			rte_prefetch0(&w->paths->own[runs[k].peer]);
+	}
 	while (i < n) {
 		unsigned to = i + 1, judged;
 
@@ -573,7 +567,6 @@ sl_stage_encap(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 	for (unsigned done = 0; done < n;) {
 		unsigned took, n_runs = gather(w, runs, pkts + done, n - done, &took), disposed;
 
-		fetch(w, runs, n_runs);
 		disposed = handle(w, &b, runs, n_runs);
 		if (unlikely(disposed < n_runs)) {
 			/* Behind what waited come this run and all that follow, in their order. */

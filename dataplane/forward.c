@@ -168,6 +168,7 @@ choose_peer(struct burst *b, struct way *way, uint32_t peer)
 	way->fate = TO_PEER;
 	way->peer = peer;
 	rte_prefetch0(&peers->slots[peer]);
+	rte_prefetch0(&peers->slots[peer].senders[0].counter); /* the second line */
 	rte_prefetch0(sl_outer_path(b->w->paths, peer));
 	rte_prefetch0(sl_peer_line(peers, b->w->index, peer));
 }

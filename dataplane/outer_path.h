@@ -16,7 +16,7 @@
 
 #include "dataplane/addr.h"
 
-struct sl_session;
+struct sl_sender;
 struct sl_peer_share;
 struct sl_outer;
 
@@ -56,8 +56,8 @@ struct sl_outer_path {
 	/* What it was made of. */
 	alignas(64) uint64_t generation; /* of the tables; 0: good for one pass */
 	uint64_t judge_at;               /* ns: from here on it is to be found anew */
-	struct sl_session *session;      /* compared before it is followed in another pass */
-	uint32_t live;                   /* the session's */
+	struct sl_sender *sender;        /* the session's sending half */
+	uint32_t live;                   /* the session's: while the peer's `current` is that, the sender is there (sender.h) */
 	uint32_t endpoint_seq;           /* the peer's */
 	uint32_t pass;                   /* of the worker in which it was found last */
 	/* The way. */

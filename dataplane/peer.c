@@ -11,6 +11,7 @@
 #include <rte_udp.h>
 
 #include "crypto/protocol.h"
+#include "crypto/wipe.h"
 #include "dataplane/lazy.h"
 
 #define PEERS_PER_WORD    64
@@ -59,6 +60,8 @@ sl_peers_fini(struct sl_peers *p)
 	free(p->shares);
 	sl_lazy_free(p->dirty.summary, summary_words(p) * sizeof(*p->dirty.summary));
 	sl_lazy_free(p->dirty.bits, p->dirty.words * sizeof(*p->dirty.bits));
+	for (uint32_t i = 0; p->slots && i < p->sending; i++)
+		sl_wipe(p->slots[i].senders, sizeof(p->slots[i].senders));
 	sl_lazy_free(p->slots, p->capacity * sizeof(struct sl_peer));
 	*p = (struct sl_peers){0};
 }

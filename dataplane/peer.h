@@ -1,7 +1,8 @@
 /*
- * Peers as workers see them: which session to send on, the endpoint, and the
+ * Peers as workers see them: which session to send on and the sending halves of
+ * it and of its successor, the endpoint, and the
  * facts and stamps by which workers tell control what happened. Control owns
- * the slots (a peer keeps its slot for life); workers read, update the
+ * the slots (a peer keeps its slot for life); workers read, take counters, update the
  * endpoint under a sequence lock, raise facts and write their own line.
  */
 #pragma once
@@ -13,6 +14,7 @@
 #include "dataplane/outer_path.h"
 #include "dataplane/packet.h"
 #include "dataplane/peer_memory.h"
+#include "dataplane/sender.h"
 
 /* State facts, raised by workers (class 1 of design.md): idempotent, never lost, raised again until control acts. */
 enum sl_peer_fact {
@@ -41,8 +43,8 @@ struct sl_outer {
 static_assert(sizeof(struct sl_outer) == 64, "read and written as eight words");
 
 struct sl_peer {
-	/* Read by workers, written by control (and by workers on roaming). */
-	_Atomic uint32_t current; /* session slot to send on + 1; 0: none */
+	/* The first line. Read by workers, written by control (and by workers on roaming). */
+	_Atomic uint32_t current; /* the session to send on, by what its `live` says (sl_session_id); 0: none */
 	_Atomic uint8_t live;     /* 0: removed or not yet there; packets for it are dropped */
 	_Atomic uint8_t watched;  /* control looks at this peer's lines: ACTIVE need not be raised */
 	uint16_t wg_if;
@@ -56,9 +58,16 @@ struct sl_peer {
 	 */
 	_Atomic uint32_t received_tick;
 	_Atomic uint32_t sent_tick;
-	uint32_t pad[7];
+	/* Places of its sessions' sending halves (dataplane/sender.h): a packet sent needs nothing else of a session. */
+	struct sl_sender senders[SL_PEER_SENDERS];
 	alignas(64) _Atomic uint64_t outer[8]; /* struct sl_outer under endpoint_seq */
 };
+
+static_assert(sizeof(struct sl_peer) == 192, "three lines, of which sending on a known way needs two");
+static_assert(offsetof(struct sl_peer, senders) == 32, "no key lies across lines");
+static_assert(offsetof(struct sl_peer, senders[0].counter) == 64 && offsetof(struct sl_peer, senders[1].counter) == 112,
+	"both counters are in the second line, apart from what every packet reads");
+static_assert(offsetof(struct sl_peer, outer) == 128, "the endpoint has a line of its own");
 
 #define SL_STAMP_TICK_SHIFT 20 /* 2^20 ns, about 1 ms */
 
@@ -100,6 +109,7 @@ struct sl_peers {
 	struct sl_peer_share **shares; /* [worker][slot], likewise */
 	struct sl_peer_memory memory; /* of the shares, and of what workers keep by peer elsewhere; control's */
 	struct sl_dirty dirty;
+	uint32_t sending; /* peers below may have had a session; control's */
 	uint32_t capacity;
 	uint16_t workers;
 };
@@ -112,6 +122,7 @@ sl_peer_line(const struct sl_peers *p, uint16_t worker, uint32_t slot)
 
 /* 0 or -ENOMEM. Slots start zeroed: not live. */
 int sl_peers_init(struct sl_peers *p, uint32_t capacity, uint16_t workers);
+/* After workers have stopped and reclaim was drained. Wipes all keys. */
 void sl_peers_fini(struct sl_peers *p);
 
 /* Worker or control: raises facts of a peer. Costs one load where they stand already. */

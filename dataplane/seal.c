@@ -138,13 +138,13 @@ static void
 reserve(struct turn *t)
 {
 	struct sl_outer_path *path = t->path;
-	struct sl_session *s = path->session;
-	uint64_t base = atomic_load_explicit(&s->send_counter, memory_order_relaxed);
+	struct sl_sender *s = path->sender;
+	uint64_t base = atomic_load_explicit(&s->counter, memory_order_relaxed);
 
-	if (likely(base < s->send_limit))
-		base = atomic_fetch_add_explicit(&s->send_counter, path->take, memory_order_relaxed);
+	if (likely(base < s->limit))
+		base = atomic_fetch_add_explicit(&s->counter, path->take, memory_order_relaxed);
 	t->next = base;
-	t->end = base < s->send_limit ? base + RTE_MIN(s->send_limit - base, (uint64_t)path->take) : base;
+	t->end = base < s->limit ? base + RTE_MIN(s->limit - base, (uint64_t)path->take) : base;
 	t->bytes = 0;
 	t->data = false;
 	path->take = 0;
@@ -178,7 +178,7 @@ frame(struct sl_worker *w, struct rte_mbuf *m, struct turn *t, uint32_t pad, uin
 	t->bytes += message;
 	t->data |= m->pkt_len > 0;
 	*job = (struct sl_aead_job){
-		.key = t->path->session->send_key,
+		.key = t->path->sender->key,
 		.counter = counter,
 		.src = data,
 		.dst = data,

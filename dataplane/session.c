@@ -7,6 +7,7 @@
 
 #include "crypto/wipe.h"
 #include "dataplane/lazy.h"
+#include "dataplane/peer.h"
 
 #define CAPACITY_MAX (1u << 24)
 #define BURST_MAX    64
@@ -24,7 +25,8 @@ plain_index(const struct sl_session_table *t, uint32_t slot, uint32_t generation
 }
 
 int
-sl_session_table_init(struct sl_session_table *t, uint32_t capacity, const uint8_t random[8], struct sl_reclaim *reclaim)
+sl_session_table_init(struct sl_session_table *t, uint32_t capacity, const uint8_t random[8], struct sl_reclaim *reclaim,
+	struct sl_peers *peers)
 {
 	if (capacity == 0 || capacity > CAPACITY_MAX || !rte_is_power_of_2(capacity))
 		return -EINVAL;
@@ -35,6 +37,7 @@ sl_session_table_init(struct sl_session_table *t, uint32_t capacity, const uint8
 		.free_first = SL_SESSION_NONE,
 		.free_last = SL_SESSION_NONE,
 		.reclaim = reclaim,
+		.peers = peers,
 	};
 	if (t->slots == NULL)
 		return -ENOMEM;
@@ -47,7 +50,7 @@ sl_session_table_fini(struct sl_session_table *t)
 {
 	if (t->slots) {
 		for (uint32_t i = 0; i < t->used; i++) {
-			sl_wipe(t->slots[i].send_key, sizeof(t->slots[i].send_key));
+			sl_wipe(t->slots[i].own.key, sizeof(t->slots[i].own.key));
 			sl_wipe(t->slots[i].recv_key, sizeof(t->slots[i].recv_key));
 		}
 		sl_lazy_free(t->slots, t->capacity * sizeof(struct sl_session));
@@ -100,10 +103,11 @@ sl_session_reserve(struct sl_session_table *t, uint32_t peer, uint16_t wg_if)
 	if (slot == SL_SESSION_NONE)
 		return SL_SESSION_NONE;
 	s = &t->slots[slot];
+	/* The last slot's last generation would look like "not live", the first slot's generation 0 like "no session". */
 	do {
 		s->generation++;
 		plain = plain_index(t, slot, s->generation);
-	} while (plain == SL_SESSION_NONE); /* the last slot's last generation would look like "not live" */
+	} while (plain == SL_SESSION_NONE || plain == 0);
 	s->index = sl_index_seal(&t->key, plain);
 	s->remote_index = 0;
 	s->peer = peer;
@@ -123,37 +127,97 @@ sl_session_slot_of(const struct sl_session_table *t, uint32_t index)
 	return slot;
 }
 
+/* --- the sending half --- */
+
+/* A free place of the peer's; the session's own where there is none. A limit of 0 would leave the place looking free. */
+static struct sl_sender *
+choose_place(struct sl_session_table *t, struct sl_session *s, uint64_t limit)
+{
+	struct sl_peer *peer = t->peers ? &t->peers->slots[s->peer] : NULL;
+
+	for (unsigned i = 0; peer && limit > 0 && i < SL_PEER_SENDERS; i++) {
+		if (peer->senders[i].limit > 0)
+			continue;
+		if (s->peer >= t->peers->sending) /* workers read what stands beside it */
+			t->peers->sending = s->peer + 1;
+		return &peer->senders[i];
+	}
+	return &s->own;
+}
+
+/* No worker seals by the place any more, so what is there may change. It is free from the moment that its limit is 0. */
+static void
+end_sending(struct sl_session *s)
+{
+	struct sl_sender *sender = s->sender;
+	uint64_t counter = atomic_load_explicit(&sender->counter, memory_order_relaxed);
+
+	sl_wipe(sender->key, sizeof(sender->key));
+	sender->limit = 0;
+	s->sender = &s->own;
+	s->own.limit = 0;
+	atomic_store_explicit(&s->own.counter, counter, memory_order_relaxed);
+}
+
+static void
+reclaim_sending(void *ctx, void *ptr)
+{
+	struct sl_session *s = ptr;
+
+	(void)ctx;
+	end_sending(s);
+	s->retiring = false;
+}
+
+void
+sl_session_retire(struct sl_session_table *t, uint32_t slot)
+{
+	struct sl_session *s = &t->slots[slot];
+
+	if (s->retiring || s->sender->limit == 0)
+		return;
+	s->retiring = true;
+	sl_reclaim_defer(t->reclaim, &s->retire, reclaim_sending, t, s);
+}
+
+/* --- life --- */
+
 void
 sl_session_publish(struct sl_session_table *t, uint32_t slot, const struct sl_session_keys *keys)
 {
 	struct sl_session *s = &t->slots[slot];
+	struct sl_sender *sender = choose_place(t, s, keys->send_limit);
 
-	memcpy(s->send_key, keys->send, sizeof(s->send_key));
+	memcpy(sender->key, keys->send, sizeof(sender->key));
+	atomic_store_explicit(&sender->counter, keys->send_counter, memory_order_relaxed);
+	sender->limit = keys->send_limit;
+	s->sender = sender;
 	memcpy(s->recv_key, keys->recv, sizeof(s->recv_key));
 	s->remote_index = keys->remote_index;
 	s->initiator = keys->initiator;
 	s->incarnation = keys->incarnation;
 	s->created = keys->created;
-	s->send_limit = keys->send_limit;
 	s->receive_floor = keys->receive_floor;
-	atomic_store_explicit(&s->send_counter, keys->send_counter, memory_order_relaxed);
 	atomic_store_explicit(&s->facts, 0, memory_order_relaxed);
 	sl_replay_init(&s->replay);
 	atomic_store_explicit(&s->live, sl_index_open(&t->key, s->index), memory_order_release);
 }
 
-/* No worker can find the session any more. Messages that hold it end soon; until then it is asked again. */
+/*
+ * No worker can find the session any more, nor seals by it. Messages that hold it end soon; until then it is asked again. A
+ * retirement that was handed in before has come before; should it be out, the slot and its node wait for it.
+ */
 static void
 reclaim_slot(void *ctx, void *ptr)
 {
 	struct sl_session_table *t = ctx;
 	struct sl_session *s = ptr;
 
-	if (unlikely(atomic_load_explicit(&s->held, memory_order_acquire) != 0)) {
+	end_sending(s);
+	if (unlikely(atomic_load_explicit(&s->held, memory_order_acquire) != 0 || s->retiring)) {
 		sl_reclaim_defer(t->reclaim, &s->reclaim, reclaim_slot, t, s);
 		return;
 	}
-	sl_wipe(s->send_key, sizeof(s->send_key));
 	sl_wipe(s->recv_key, sizeof(s->recv_key));
 	put_slot(t, (uint32_t)(s - t->slots));
 }

@@ -1,9 +1,14 @@
 /*
- * Sessions as workers see them: keys, counters, replay window, found by the
- * receiver index of a data message. Control alone reserves, publishes,
+ * Sessions as workers see them: the receiving half (key, replay window), found by the
+ * receiver index of a data message, and where the sending half is (dataplane/sender.h).
+ * Control alone reserves, publishes, retires,
  * unpublishes and releases slots; workers find live sessions and use them
  * within one pass (RCU). A slot is reserved when a handshake begins, and the
  * session inherits its index (protocol.md 21).
+ *
+ * The sending half is in the record of the session's peer where one of the two places there is free when the session
+ * is published, else in the session. It ends before the session does when another session is sent on (sl_session_retire),
+ * so that with a rekey now and then the current session and the next one have a place each.
  *
  * index on the wire = keyed permutation of (generation << slot_bits | slot), so
  * it is unpredictable, unique, and found without a hash.
@@ -22,6 +27,9 @@
 #include "crypto/protocol.h"
 #include "dataplane/reclaim.h"
 #include "dataplane/replay.h"
+#include "dataplane/sender.h"
+
+struct sl_peers; /* dataplane/peer.h */
 
 #define SL_SESSION_NONE UINT32_MAX
 
@@ -32,36 +40,40 @@ enum sl_session_fact {
 };
 
 struct sl_session {
-	/* Written before publishing, then read-only. The first line has what sending needs. */
-	_Atomic uint32_t live;     /* generation << slot_bits | slot while live, else SL_SESSION_NONE */
-	uint32_t index;            /* ours, as it stands on the wire, host order */
+	/*
+	 * What finding and opening need, and choosing a way. Written before publishing, then read-only but for `live` and, when
+	 * no worker can be sending on the session any more, `sender`.
+	 */
+	_Atomic uint32_t live;     /* generation << slot_bits | slot while live, never 0; else SL_SESSION_NONE */
 	uint32_t remote_index;     /* the peer's, host order */
 	uint32_t peer;             /* peer slot */
-	uint32_t incarnation;      /* of the peer in that slot */
 	uint16_t wg_if;            /* L3 interface id */
 	bool initiator;            /* we sent the initiation */
-	uint64_t send_limit;       /* counters at or above are not sent; normally REJECT_AFTER_MESSAGES */
-	uint8_t send_key[SL_KEY_LEN];
-	uint8_t recv_key[SL_KEY_LEN];
 	uint64_t created;          /* ns, boot clock */
-	uint64_t receive_floor;    /* counters below are refused as replays */
-
-	alignas(64) _Atomic uint64_t send_counter; /* next to be sent */
-	_Atomic uint32_t facts;                    /* enum sl_session_fact */
+	struct sl_sender *sender;  /* where the sending half is; retired: `own`, wiped, with the counter where it ended */
+	uint8_t recv_key[SL_KEY_LEN];
 
 	/* Receivers: one lock per run of packets in a burst; check and set are one step under it. */
-	alignas(64) rte_spinlock_t lock;
-	_Atomic uint32_t held; /* by messages on their way that outlive a pass: keys and slot stay as long as they do */
+	alignas(64) uint64_t receive_floor; /* counters below are refused as replays; read-only like the next two */
+	uint32_t index;            /* ours, as it stands on the wire, host order */
+	uint32_t incarnation;      /* of the peer in that slot */
+	_Atomic uint32_t facts;    /* enum sl_session_fact */
+	rte_spinlock_t lock;
+	_Atomic uint32_t held;     /* by messages on their way that outlive a pass: receiving key and slot stay that long */
 	struct sl_replay replay;
 
 	/* Control only. */
-	struct sl_reclaim_node reclaim;
 	uint32_t generation;
 	uint32_t next_free;
 	bool reserved;
+	bool retiring;             /* `retire` is handed in: the sending half ends when every worker has let go of it */
+	alignas(64) struct sl_sender own; /* where the peer's places were taken; then workers' too */
+	struct sl_reclaim_node reclaim;
+	struct sl_reclaim_node retire;
 };
 
-static_assert(offsetof(struct sl_session, recv_key) == 64, "keys do not lie across lines");
+static_assert(offsetof(struct sl_session, recv_key) + SL_KEY_LEN == 64, "one line to find and open by");
+static_assert(offsetof(struct sl_session, replay.greatest) / 64 == 1, "one more for facts, lock and the window's edge");
 
 struct sl_session_table {
 	struct sl_session *slots;
@@ -74,11 +86,16 @@ struct sl_session_table {
 	_Atomic uint32_t used;     /* slots handed out at least once; workers read it */
 	uint32_t reserved;         /* slots in use now */
 	struct sl_reclaim *reclaim;
+	struct sl_peers *peers;    /* whose records have places for sending halves; NULL: there are none */
 };
 
-/* capacity: slots, a power of two up to 2^24. random: 8 secret bytes for the permutation. 0, -EINVAL or -ENOMEM. */
-int sl_session_table_init(struct sl_session_table *t, uint32_t capacity, const uint8_t random[8], struct sl_reclaim *reclaim);
-/* After workers have stopped and reclaim was drained. Wipes all keys. */
+/*
+ * capacity: slots, a power of two up to 2^24. random: 8 secret bytes for the permutation. reclaim and peers (NULL: none)
+ * are borrowed; peers must be there until reclaim is drained. 0, -EINVAL or -ENOMEM.
+ */
+int sl_session_table_init(struct sl_session_table *t, uint32_t capacity, const uint8_t random[8], struct sl_reclaim *reclaim,
+	struct sl_peers *peers);
+/* After workers have stopped and reclaim was drained. Wipes all keys but those in peers' records: sl_peers_fini does that. */
 void sl_session_table_fini(struct sl_session_table *t);
 
 /* Control: takes a free slot for a handshake of `peer`. SL_SESSION_NONE when all are taken. */
@@ -94,12 +111,28 @@ struct sl_session_keys {
 	uint32_t incarnation;   /* struct sl_peer's */
 	uint64_t created;       /* ns */
 	uint64_t send_counter;  /* first to be sent, normally 0 */
-	uint64_t send_limit;
+	uint64_t send_limit;    /* 0: never sent on */
 	uint64_t receive_floor; /* normally 0 */
 };
 
-/* Control: makes a reserved slot a live session that workers find. keys are copied; the caller wipes its own. */
+/*
+ * Control: makes a reserved slot a live session that workers find, its sending half in a free place of the peer's or in its
+ * own. keys are copied; the caller wipes its own.
+ */
 void sl_session_publish(struct sl_session_table *t, uint32_t slot, const struct sl_session_keys *keys);
+/* Control: what a peer's `current` holds for the live session in that slot. */
+static inline uint32_t
+sl_session_id(const struct sl_session_table *t, uint32_t slot)
+{
+	return atomic_load_explicit(&t->slots[slot].live, memory_order_relaxed);
+}
+
+/*
+ * Control: the live session in that slot is not sent on any more: no peer's `current` names it, nor ever will. It goes on
+ * receiving; its sending key is wiped and the place free again when no worker can be sealing by it. Nothing where that has
+ * been said before. sl_session_release says it too.
+ */
+void sl_session_retire(struct sl_session_table *t, uint32_t slot);
 /*
  * Control: takes the slot away from workers at once; its keys are wiped and the slot is free again when no worker
  * can hold it any more and no message that was received on it. Also for slots that were only reserved. The caller

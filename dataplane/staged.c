@@ -429,8 +429,8 @@ wants_confirmation(const struct sl_dataplane *dp, uint32_t slot)
 
 	if (current == 0 || atomic_load_explicit(&peer->staged, memory_order_relaxed) != 0)
 		return false;
-	s = &dp->sessions.slots[current - 1];
-	return s->initiator && atomic_load_explicit(&s->send_counter, memory_order_relaxed) == 0;
+	s = sl_session_find_opened(&dp->sessions, current);
+	return s && s->initiator && atomic_load_explicit(&s->sender->counter, memory_order_relaxed) == 0;
 }
 
 static void

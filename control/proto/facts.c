@@ -8,7 +8,7 @@
 static bool
 rekey_to_send(const struct sl_session *s, uint64_t now)
 {
-	if (atomic_load_explicit(&s->send_counter, memory_order_relaxed) > SL_REKEY_AFTER_MESSAGES)
+	if (atomic_load_explicit(&s->sender->counter, memory_order_relaxed) > SL_REKEY_AFTER_MESSAGES)
 		return true;
 	return s->initiator && now - s->created >= SL_REKEY_AFTER_TIME_NS;
 }

@@ -2,7 +2,9 @@
  * The rotation of a peer's three sessions (protocol.md 22): previous, current
  * and next. Workers find all of them by index and receive on them; they send
  * on the one that the peer's `current` names, which is switched before any
- * session that it named is taken away.
+ * session that it named is taken away or retired. One that `current` has named
+ * and names no more is never sent on again, nor is a next one that became previous
+ * or belongs to an old private key: these are retired as soon as `current` is switched.
  */
 #include "control/proto/internal.h"
 #include "crypto/wipe.h"
@@ -10,9 +12,19 @@
 static void
 set_current(struct sl_proto_peer *peer, const struct sl_proto_session *s)
 {
-	uint32_t value = s->slot == SL_SESSION_NONE || s->no_send ? 0 : s->slot + 1;
+	uint32_t value = 0;
 
+	if (s->slot != SL_SESSION_NONE && !s->no_send)
+		value = sl_session_id(peer->ifp->core->sessions, s->slot);
 	atomic_store_explicit(&sl_proto_dp_peer(peer)->current, value, memory_order_release);
+}
+
+/* After `current` was switched: the session only receives from now on. */
+static void
+retire(struct sl_proto_peer *peer, const struct sl_proto_session *s)
+{
+	if (s->slot != SL_SESSION_NONE)
+		sl_session_retire(peer->ifp->core->sessions, s->slot);
 }
 
 static void
@@ -39,6 +51,7 @@ rotate_initiator(struct sl_proto_peer *peer, struct sl_proto_session new)
 	}
 	s[SL_SESSION_CURRENT] = new;
 	set_current(peer, &new);
+	retire(peer, &s[SL_SESSION_PREVIOUS]);
 	drop(peer, old_current);
 	drop(peer, old_previous);
 }
@@ -100,6 +113,7 @@ sl_sessions_confirm(struct sl_proto_peer *peer)
 	s[SL_SESSION_CURRENT] = s[SL_SESSION_NEXT];
 	s[SL_SESSION_NEXT] = none;
 	set_current(peer, &s[SL_SESSION_CURRENT]);
+	retire(peer, &s[SL_SESSION_PREVIOUS]);
 	drop(peer, old_previous);
 	return true;
 }
@@ -110,6 +124,8 @@ sl_sessions_expire_sending(struct sl_proto_peer *peer)
 	peer->sessions[SL_SESSION_CURRENT].no_send = true;
 	peer->sessions[SL_SESSION_NEXT].no_send = true;
 	set_current(peer, &peer->sessions[SL_SESSION_CURRENT]);
+	retire(peer, &peer->sessions[SL_SESSION_CURRENT]);
+	retire(peer, &peer->sessions[SL_SESSION_NEXT]);
 }
 
 void
@@ -136,5 +152,5 @@ sl_sessions_sendable(const struct sl_proto_peer *peer, uint64_t now)
 	const struct sl_session *s = sl_sessions_current(peer);
 
 	return s && !peer->sessions[SL_SESSION_CURRENT].no_send && now - s->created < SL_REJECT_AFTER_TIME_NS &&
-		atomic_load_explicit(&s->send_counter, memory_order_relaxed) < s->send_limit;
+		atomic_load_explicit(&s->sender->counter, memory_order_relaxed) < s->sender->limit;
 }

@@ -32,10 +32,10 @@ reset_session(struct fuzz_rig *f, unsigned i)
 	struct sl_session *s = f->sessions[i].s;
 
 	s->created = f->r->now;
-	atomic_store(&s->send_counter, 0);
+	atomic_store(&s->sender->counter, 0);
 	atomic_store(&s->facts, 0);
 	memset(&s->replay, 0, sizeof(s->replay));
-	atomic_store(&f->r->dp->peers.slots[i + 1].current, f->sessions[i].slot + 1);
+	atomic_store(&f->r->dp->peers.slots[i + 1].current, sl_session_id(&f->r->dp->sessions, f->sessions[i].slot));
 }
 
 /* All that an input may have changed. */

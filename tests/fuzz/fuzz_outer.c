@@ -180,13 +180,13 @@ change_session(struct fuzz_rig *f, uint8_t what, uint8_t session)
 		s->created = f->r->now - SL_REJECT_AFTER_TIME_NS;
 		break;
 	case 1:
-		atomic_store(&s->send_counter, SL_REJECT_AFTER_MESSAGES - what);
+		atomic_store(&s->sender->counter, SL_REJECT_AFTER_MESSAGES - what);
 		break;
 	case 2:
 		atomic_store(&f->r->dp->peers.slots[s->peer].current, 0);
 		break;
 	case 3:
-		atomic_store(&f->r->dp->peers.slots[s->peer].current, f->sessions[session % FUZZ_SESSIONS].slot + 1);
+		atomic_store(&f->r->dp->peers.slots[s->peer].current, atomic_load(&s->live));
 		break;
 	}
 }

@@ -46,6 +46,22 @@ struct sim_event {
 	uint8_t data[SIM_MSG_MAX];
 };
 
+#define SIM_PASS_MAX 8
+
+/* What a worker seals by in its pass: see sim_pass.c. */
+struct sim_found {
+	uint32_t id; /* of the session */
+	uint64_t key;
+	struct sl_sender *sender;
+};
+
+struct sim_pass {
+	unsigned n; /* 0: none is under way */
+	unsigned number;
+	uint64_t until; /* ns */
+	struct sim_found found[SIM_PASS_MAX];
+};
+
 struct sim_node {
 	struct sim *sim;
 	unsigned number;
@@ -53,6 +69,7 @@ struct sim_node {
 	struct sl_session_table sessions;
 	struct sl_reclaim reclaim;
 	struct rte_rcu_qsbr *rcu;
+	struct sim_pass pass;
 	struct sl_proto *core;
 	struct sl_proto_if *ifp;
 	struct sl_proto_peer *peer; /* the other node */
@@ -109,6 +126,7 @@ struct sim {
 	struct sim_packet *packets; /* all data packets, by key and counter */
 	size_t n_packets, packets_room;
 	uint64_t busy_max;      /* ns: control lets facts and timers wait so long now and then; 0: never */
+	bool slow_workers;      /* they hold on to what they found for up to 20 s; off unless asked for */
 	bool strangers;         /* packets of others than the two nodes may be accepted; off in long runs */
 	bool damaged;           /* what is authenticated of the message being received was damaged by the link */
 	bool verbose;           /* tells what happens */
@@ -168,11 +186,21 @@ void sim_seen(struct sim *sim, enum sim_transition t);
 void sim_verbose(const struct sim_node *node, const char *what, const void *msg, size_t len);
 void sim_trace(struct sim *sim, uint64_t word);
 void sim_audit_sent(struct sim_node *node, const struct sl_session *s, uint64_t counter);
+/* A counter taken for a key, which begins with these 8 bytes. */
+void sim_audit_counter(struct sim_node *node, uint64_t key, uint64_t counter);
 void sim_audit_accepted(struct sim_node *node, const struct sl_session *s, uint32_t index, uint64_t counter);
 void sim_audit_fini(struct sim *sim);
 uint64_t sim_payload_make(struct sim *sim, unsigned node);
 void sim_payload_write(uint8_t plain[SIM_PAYLOAD_LEN], uint64_t payload);
 void sim_payload_delivered(struct sim_node *node, const uint8_t *plain, size_t len);
+
+/* --- sim_pass.c --- */
+/* The node's worker is about to seal on that session. */
+void sim_pass_found(struct sim_node *node, const struct sl_session *s);
+/* Some time has passed. */
+void sim_pass_step(struct sim_node *node);
+/* The pass ends at once, where one is under way. */
+void sim_pass_end(struct sim_node *node);
 
 /* --- for sim.c and sim_node.c --- */
 /* The array with room for `need` elements; new ones are zero. */

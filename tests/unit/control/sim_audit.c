@@ -94,10 +94,9 @@ make_room(struct sim *sim)
 }
 
 void
-sim_audit_sent(struct sim_node *node, const struct sl_session *s, uint64_t counter)
+sim_audit_counter(struct sim_node *node, uint64_t key, uint64_t counter)
 {
 	struct sim *sim = node->sim;
-	uint64_t key = sl_load_le64(s->send_key);
 	struct sim_packet *p;
 
 	make_room(sim);
@@ -106,12 +105,20 @@ sim_audit_sent(struct sim_node *node, const struct sl_session *s, uint64_t count
 		sim_violation(sim, "node %u: counter %lu used twice", node->number, counter);
 	if (counter >= SL_REJECT_AFTER_MESSAGES)
 		sim_violation(sim, "node %u: counter %lu sent", node->number, counter);
+	*p = (struct sim_packet){.key = key, .counter = counter, .used = true};
+	sim->n_packets++;
+}
+
+void
+sim_audit_sent(struct sim_node *node, const struct sl_session *s, uint64_t counter)
+{
+	struct sim *sim = node->sim;
+
+	sim_audit_counter(node, sl_load_le64(s->sender->key), counter);
 	if (sim->now - s->created >= SL_REJECT_AFTER_TIME_NS)
 		sim_violation(sim, "node %u: sent on a session of %llu s", node->number, (sim->now - s->created) / SIM_S);
 	if (!s->initiator && !(atomic_load(&s->facts) & SL_SESSION_CONFIRMED))
 		sim_violation(sim, "node %u: responder sent before its session was confirmed", node->number);
-	*p = (struct sim_packet){.key = key, .counter = counter, .used = true};
-	sim->n_packets++;
 }
 
 void

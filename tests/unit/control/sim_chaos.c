@@ -376,9 +376,9 @@ exhaust(struct chaos *chaos, struct sim_node *node)
 {
 	struct sl_session *s = sl_sessions_current(node->peer);
 
-	if (!s || atomic_load(&s->send_counter) > SL_REJECT_AFTER_MESSAGES)
+	if (!s || atomic_load(&s->sender->counter) > SL_REJECT_AFTER_MESSAGES)
 		return;
-	atomic_store(&s->send_counter, SL_REJECT_AFTER_MESSAGES);
+	atomic_store(&s->sender->counter, SL_REJECT_AFTER_MESSAGES);
 	sim_seen(chaos->sim, SIM_T_COUNTER_JUMPED_LIMIT);
 }
 
@@ -440,6 +440,7 @@ chaos_begin(struct chaos *chaos, struct sim *sim)
 	};
 	chaos->stepper = other_of(chaos->mobile);
 	sim->busy_max = one_in(sim, 2) ? 300 * SIM_MS : 0;
+	sim->slow_workers = true;
 	change_link(chaos, NULL);
 	if (one_in(sim, 2))
 		sl_rng_bytes(&sim->rng, chaos->psk, sizeof(chaos->psk));

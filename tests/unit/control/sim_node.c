@@ -34,10 +34,10 @@ jump(struct sim_node *node, struct sl_session *s)
 {
 	bool near_limit = node->jump_to > SL_REKEY_AFTER_MESSAGES * 2;
 
-	if (node->jump_to == 0 || node->jumped == s->index || atomic_load(&s->send_counter) >= node->jump_to)
+	if (node->jump_to == 0 || node->jumped == s->index || atomic_load(&s->sender->counter) >= node->jump_to)
 		return;
 	node->jumped = s->index;
-	atomic_store(&s->send_counter, node->jump_to);
+	atomic_store(&s->sender->counter, node->jump_to);
 	sim_seen(node->sim, near_limit ? SIM_T_COUNTER_JUMPED_LIMIT : SIM_T_COUNTER_JUMPED_60);
 }
 
@@ -45,7 +45,7 @@ static struct sl_session *
 sendable(struct sim_node *node, uint32_t slot)
 {
 	uint32_t current = atomic_load(&dp_peer(node, slot)->current);
-	struct sl_session *s = current ? &node->sessions.slots[current - 1] : NULL;
+	struct sl_session *s = current ? sl_session_find_opened(&node->sessions, current) : NULL;
 	struct sim *sim = node->sim;
 
 	if (!s) {
@@ -58,7 +58,7 @@ sendable(struct sim_node *node, uint32_t slot)
 		sim_seen(sim, SIM_T_NO_SEND_OLD);
 		return NULL;
 	}
-	if (atomic_load(&s->send_counter) >= s->send_limit) {
+	if (atomic_load(&s->sender->counter) >= s->sender->limit) {
 		sim_seen(sim, SIM_T_NO_SEND_COUNTER);
 		return NULL;
 	}
@@ -74,7 +74,7 @@ emit(struct sim_node *node, const struct sl_session *s, uint64_t counter, const 
 	sl_store_le32(msg, SL_MSG_DATA);
 	sl_store_le32(msg + offsetof(struct sl_msg_data, receiver), s->remote_index);
 	sl_store_le64(msg + offsetof(struct sl_msg_data, counter), counter);
-	sl_aead_seal(msg + sizeof(struct sl_msg_data), plain, len, NULL, 0, counter, s->send_key);
+	sl_aead_seal(msg + sizeof(struct sl_msg_data), plain, len, NULL, 0, counter, s->sender->key);
 	sl_peer_outer_read(dp_peer(node, s->peer), &outer);
 	sim_transmit(node, &outer, msg, sizeof(struct sl_msg_data) + len + SL_TAG_LEN, 0);
 }
@@ -83,8 +83,9 @@ static void
 seal(struct sim_node *node, struct sl_session *s, const uint8_t *plain, size_t len)
 {
 	struct sim *sim = node->sim;
-	uint64_t counter = atomic_fetch_add(&s->send_counter, 1);
+	uint64_t counter = atomic_fetch_add(&s->sender->counter, 1);
 
+	sim_pass_found(node, s);
 	sim_audit_sent(node, s, counter);
 	sl_peer_stamp_sent(&node->peers, WORKER, s->peer, sim->now, len + SL_DATA_OVERHEAD, len > 0);
 	if ((s->initiator && sim->now - s->created >= SL_REKEY_AFTER_TIME_NS) || counter > SL_REKEY_AFTER_MESSAGES)
@@ -249,7 +250,7 @@ static void
 note_session(struct sim_node *node, struct sl_session *s)
 {
 	uint32_t current = atomic_load(&dp_peer(node, s->peer)->current);
-	bool is_current = current != 0 && &node->sessions.slots[current - 1] == s;
+	bool is_current = current != 0 && atomic_load(&s->live) == current;
 
 	if (!(atomic_fetch_or(&s->facts, SL_SESSION_CONFIRMED) & SL_SESSION_CONFIRMED) && !is_current)
 		sl_peer_raise(&node->peers, s->peer, SL_FACT_KEY_CONFIRMED);
@@ -384,6 +385,7 @@ sim_node_settle(struct sim_node *node)
 		more = advance(node) || n > 0;
 	}
 	sl_proto_advance(node->core, node->sim->now, 0);
+	sim_pass_step(node);
 	sl_reclaim_poll(&node->reclaim);
 }
 
@@ -401,7 +403,7 @@ create_tables(struct sim_node *node)
 		abort();
 	sl_reclaim_init(&node->reclaim, node->rcu);
 	if (sl_peers_init(&node->peers, SIM_PEERS, SIM_LINES) != 0 ||
-		sl_session_table_init(&node->sessions, SIM_SESSIONS, random, &node->reclaim) != 0)
+		sl_session_table_init(&node->sessions, SIM_SESSIONS, random, &node->reclaim, &node->peers) != 0)
 		abort();
 }
 
@@ -490,6 +492,8 @@ sim_node_fini(struct sim_node *node)
 		sl_proto_peer_remove(node->ifp->first);
 	node->peer = NULL;
 	sl_proto_if_destroy(node->ifp);
+	sim_pass_step(node);
+	sim_pass_end(node);
 	sl_reclaim_drain(&node->reclaim);
 	check_empty(node);
 	sl_proto_destroy(node->core);

@@ -201,7 +201,7 @@ sim_saw_facts(struct sim_node *node, const struct sim_view *before, uint32_t fac
 	if (before->watch != after.watch)
 		sim_seen(sim, SIM_T_WATCHED);
 	if (sent && facts & SL_FACT_REKEY_SEND && current) {
-		bool many = atomic_load(&current->send_counter) > SL_REKEY_AFTER_MESSAGES;
+		bool many = atomic_load(&current->sender->counter) > SL_REKEY_AFTER_MESSAGES;
 
 		sim_seen(sim, many ? SIM_T_REKEY_SEND_COUNT : SIM_T_REKEY_SEND_TIME);
 	}

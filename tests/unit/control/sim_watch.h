@@ -93,6 +93,8 @@
 	X(IDLE_540, "quiet for more than 540 s, then traffic") \
 	X(COUNTER_JUMPED_60, "counter taken near 2^60") \
 	X(COUNTER_JUMPED_LIMIT, "counter taken near the limit") \
+	X(SENT_OWN, "sent by a session whose peer's places were taken") \
+	X(SEALED_LATE, "sealed by a session that was not current any more") \
 	X(DAMAGED, "message damaged on its way") \
 	X(STALLED, "link held everything back")
 

@@ -142,7 +142,7 @@ static void data_as_recorded(void)
 		sl_store_le32(msg, SL_MSG_DATA);
 		sl_store_le32(msg + 4, s->remote_index);
 		sl_store_le64(msg + 8, i);
-		sl_aead_seal(msg + 16, plain->data, plain->len, NULL, 0, i, s->send_key);
+		sl_aead_seal(msg + 16, plain->data, plain->len, NULL, 0, i, s->sender->key);
 		cr_assert_eq(l->len, plain->len + SL_DATA_OVERHEAD);
 		cr_assert_arr_eq(msg, l->data, l->len, "packet %u", i);
 	}

@@ -105,7 +105,7 @@ create(struct side *s, enum sl_simd simd)
 	cr_assert_eq(rte_rcu_qsbr_init(s->rcu, 1), 0);
 	sl_reclaim_init(&s->reclaim, s->rcu);
 	cr_assert_eq(sl_peers_init(&s->peers, SLOTS, LINES), 0);
-	cr_assert_eq(sl_session_table_init(&s->sessions, SESSIONS, random, &s->reclaim), 0);
+	cr_assert_eq(sl_session_table_init(&s->sessions, SESSIONS, random, &s->reclaim, &s->peers), 0);
 	cr_assert_eq(sl_proto_create(&s->core, &cfg), 0);
 }
 
@@ -230,8 +230,8 @@ session_of(struct side *s, const struct sl_proto_peer *peer, enum sl_session_rol
 static void
 expect_same_keys(const struct sl_session *initiator, const struct sl_session *responder, unsigned i)
 {
-	cr_assert_arr_eq(initiator->send_key, responder->recv_key, SL_KEY_LEN, "spoke %u", i);
-	cr_assert_arr_eq(initiator->recv_key, responder->send_key, SL_KEY_LEN, "spoke %u", i);
+	cr_assert_arr_eq(initiator->sender->key, responder->recv_key, SL_KEY_LEN, "spoke %u", i);
+	cr_assert_arr_eq(initiator->recv_key, responder->sender->key, SL_KEY_LEN, "spoke %u", i);
 	cr_assert_eq(initiator->remote_index, responder->index);
 	cr_assert_eq(responder->remote_index, initiator->index);
 }

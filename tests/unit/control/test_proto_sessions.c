@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <sys/mman.h>
 
+#include "crypto/wipe.h"
 #include "dataplane/lazy.h"
 #include "sim.h"
 
@@ -44,6 +45,15 @@ begin(bool initiator)
 	cr_assert_eq(a->sessions.slots[slot].index, index);
 	cr_assert_eq(a->sessions.slots[slot].initiator, initiator);
 	return slot;
+}
+
+/* What workers must find to send on. */
+static uint32_t
+current_id(void)
+{
+	uint32_t slot = a->peer->sessions[SL_SESSION_CURRENT].slot;
+
+	return slot == SL_SESSION_NONE ? 0 : sl_session_id(&a->sessions, slot);
 }
 
 static void
@@ -112,7 +122,7 @@ Test(proto_sessions, p22_rotation)
 		cr_expect_str_eq(got, rotations[i].slots, "after %s", rotations[i].steps);
 		/* Workers send on current alone, and receive on what stands in a slot and nothing else. */
 		cr_expect_eq(atomic_load(&a->peers.slots[a->peer->slot].current),
-			a->peer->sessions[SL_SESSION_CURRENT].slot + 1, "after %s", rotations[i].steps);
+			current_id(), "after %s", rotations[i].steps);
 		for (unsigned k = 0; k < n; k++)
 			live += atomic_load(&a->sessions.slots[slots[k]].live) != SL_SESSION_NONE;
 		for (const char *c = rotations[i].slots; *c; c++)
@@ -140,9 +150,9 @@ Test(proto_sessions, p24_sendable)
 	cr_assert(sl_sessions_sendable(a->peer, sim.now));
 	cr_assert(sl_sessions_sendable(a->peer, sim.now + 180 * SIM_S - 1));
 	cr_assert_not(sl_sessions_sendable(a->peer, sim.now + 180 * SIM_S));
-	atomic_store(&s->send_counter, UINT64_MAX - (1 << 13) - 1);
+	atomic_store(&s->sender->counter, UINT64_MAX - (1 << 13) - 1);
 	cr_assert(sl_sessions_sendable(a->peer, sim.now));
-	atomic_store(&s->send_counter, UINT64_MAX - (1 << 13));
+	atomic_store(&s->sender->counter, UINT64_MAX - (1 << 13));
 	cr_assert_not(sl_sessions_sendable(a->peer, sim.now));
 }
 
@@ -213,6 +223,121 @@ Test(proto_sessions, p21_a_new_handshake_frees_the_old_index)
 	}
 	cr_assert_neq(index[0], index[1]);
 	cr_assert_eq(sl_session_slot_of(&a->sessions, index[0]), SL_SESSION_NONE);
+}
+
+/* --- where the sending halves are --- */
+
+/* Of node 0's peer: bits 0 and 1 the places in its record that are taken. */
+static unsigned
+places_taken(void)
+{
+	const struct sl_sender *place = a->peers.slots[a->peer->slot].senders;
+
+	for (unsigned i = 0; i < SL_PEER_SENDERS; i++)
+		cr_assert_eq(place[i].limit == 0, sl_is_zero(place[i].key, SL_KEY_LEN), "taken, or wiped");
+	return (place[0].limit > 0) | (place[1].limit > 0) << 1;
+}
+
+/* Which place a session of node 0 has: 1 or 2; 0: its own. */
+static unsigned
+place_of(uint32_t slot)
+{
+	const struct sl_sender *place = a->peers.slots[a->peer->slot].senders, *s = a->sessions.slots[slot].sender;
+
+	return s == &place[0] ? 1 : s == &place[1] ? 2 : 0;
+}
+
+static void
+grace(void)
+{
+	sl_reclaim_poll(&a->reclaim);
+	sl_reclaim_poll(&a->reclaim);
+}
+
+/* In the steady state the current session and the next one have a place each, in turn, in either role and in both by turns. */
+Test(proto_sessions, p22_both_places_in_turn)
+{
+	unsigned before = 2;
+
+	for (unsigned i = 0; i < 400; i++) {
+		bool initiator = i < 100 || (i >= 200 && i * 7 % 5 < 2);
+		uint32_t previous = a->peer->sessions[SL_SESSION_CURRENT].slot, slot = begin(initiator);
+
+		if (!initiator) {
+			cr_assert_eq(places_taken(), i == 0 ? 1 : 3, "as long as it waits, round %u", i);
+			packet_arrives_on(slot);
+		}
+		cr_assert_eq(place_of(slot), 3 - before, "round %u", i);
+		if (previous != SL_SESSION_NONE)
+			cr_assert_eq(place_of(previous), before, "until no worker can be sealing by it");
+		before = place_of(slot);
+		grace();
+		cr_assert_eq(places_taken(), before, "round %u", i);
+		if (previous != SL_SESSION_NONE) {
+			cr_assert_eq(place_of(previous), 0);
+			cr_assert_neq(sl_session_id(&a->sessions, previous), SL_SESSION_NONE, "it is received on");
+			cr_assert(sl_is_zero(a->sessions.slots[previous].sender->key, SL_KEY_LEN));
+		}
+	}
+}
+
+/* Sessions that follow one another faster than workers report go on in their own memory. */
+Test(proto_sessions, p22_more_sessions_than_places)
+{
+	uint32_t slots[4];
+
+	rte_rcu_qsbr_thread_register(a->rcu, 0);
+	rte_rcu_qsbr_thread_online(a->rcu, 0);
+	for (unsigned i = 0; i < 4; i++)
+		slots[i] = begin(true);
+	grace();
+	cr_expect_eq(place_of(slots[2]), 0);
+	cr_expect_eq(place_of(slots[3]), 0);
+	cr_expect_eq(places_taken(), 3, "nobody has reported");
+	cr_expect(sl_sessions_sendable(a->peer, sim.now));
+	rte_rcu_qsbr_quiescent(a->rcu, 0);
+	grace();
+	cr_expect_eq(places_taken(), 0);
+	cr_expect(sl_is_zero(a->sessions.slots[slots[2]].own.key, SL_KEY_LEN), "previous");
+	cr_expect_neq(a->sessions.slots[slots[3]].own.limit, 0, "current");
+	cr_expect(sl_sessions_sendable(a->peer, sim.now));
+	cr_expect_eq(place_of(begin(true)), 1);
+	rte_rcu_qsbr_thread_offline(a->rcu, 0);
+	grace();
+	cr_expect_eq(a->sessions.slots[slots[3]].own.limit, 0);
+}
+
+/* Sessions that are never sent on, or not any more, give up their places: next ones that others take over, or of an old key. */
+Test(proto_sessions, p22_places_of_sessions_not_sent_on)
+{
+	uint32_t current = begin(true), next = begin(false), other;
+
+	cr_assert_eq(places_taken(), 3);
+	other = begin(false); /* in place of `next` */
+	cr_expect_eq(place_of(other), 0);
+	grace();
+	cr_expect_eq(places_taken(), place_of(current));
+	next = begin(false);
+	cr_expect_neq(place_of(next), 0);
+	other = begin(true); /* current; `next` becomes previous without having been sent on */
+	grace();
+	cr_expect_eq(place_of(next), 0);
+	cr_expect_neq(sl_session_id(&a->sessions, next), SL_SESSION_NONE);
+	cr_expect_eq(places_taken(), place_of(other));
+	next = begin(false);
+	sl_sessions_expire_sending(a->peer);
+	cr_assert_eq(atomic_load(&a->peers.slots[a->peer->slot].current), 0);
+	grace();
+	cr_expect_eq(places_taken(), 0, "of an old private key");
+	packet_arrives_on(next);
+	cr_expect_eq(atomic_load(&a->peers.slots[a->peer->slot].current), 0);
+	begin(true);
+	begin(false);
+	cr_expect_neq(places_taken(), 0);
+	sl_peer_stop(a->peer);
+	grace();
+	cr_expect_eq(places_taken(), 0);
+	cr_expect_eq(a->sessions.free, a->sessions.used);
 }
 
 /* What workers keep of a peer is in memory before they may use its session: see dataplane/peer_memory.h. */

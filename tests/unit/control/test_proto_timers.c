@@ -1,4 +1,5 @@
 /* Every timer of protocol.md section 5 but keepalives, to the nanosecond on a virtual clock. Node 0 is looked at. */
+#include "crypto/wipe.h"
 #include "pair.h"
 
 TestSuite(proto_timers, .init = pair_setup, .fini = pair_teardown);
@@ -37,7 +38,7 @@ Test(proto_timers, p27_after_2_60_messages_in_either_role)
 		sim_run_for(&sim, 6 * SIM_S); /* past the 5 s rule */
 		sim_forget_events(&sim);
 		s = sl_sessions_current(a->peer);
-		atomic_store(&s->send_counter, UINT64_C(1) << 60);
+		atomic_store(&s->sender->counter, UINT64_C(1) << 60);
 		sl_proto_facts(a->core, a->peer->slot, SL_FACT_REKEY_SEND, sim.now);
 		cr_assert_eq(initiations(0), 0, "2^60 itself is not more");
 		sim_send(&sim, 0); /* takes 2^60 */
@@ -366,9 +367,11 @@ Test(proto_timers, p32_540_s_after_the_last_session)
 	static const uint8_t zero[SL_KEY_LEN];
 	uint64_t born = connect(0);
 	uint32_t slot = a->peer->sessions[SL_SESSION_CURRENT].slot;
+	const struct sl_sender *sender = a->sessions.slots[slot].sender;
 
 	sim_run(&sim, born + 540 * SIM_S - 1);
 	cr_assert(any_session(a));
+	cr_assert(!sl_is_zero(sender->key, SL_KEY_LEN));
 	cr_assert_not_null(a->peer->handshake);
 	sim_run(&sim, born + 540 * SIM_S);
 	cr_assert_not(any_session(a));
@@ -376,7 +379,7 @@ Test(proto_timers, p32_540_s_after_the_last_session)
 	cr_assert_null(a->peer->handshake);
 	cr_assert_eq(atomic_load(&a->peers.slots[a->peer->slot].current), 0);
 	sl_reclaim_drain(&a->reclaim);
-	cr_assert_arr_eq(a->sessions.slots[slot].send_key, zero, SL_KEY_LEN);
+	cr_assert_arr_eq(sender->key, zero, SL_KEY_LEN);
 	cr_assert_arr_eq(a->sessions.slots[slot].recv_key, zero, SL_KEY_LEN);
 	cr_assert_eq(sl_proto_next(a->core), UINT64_MAX, "an idle peer has no timer");
 }

@@ -328,7 +328,7 @@ rig_session(struct rig *r, uint32_t peer, bool initiator, bool current)
 	memcpy(keys.recv, s.recv, sizeof(keys.recv));
 	sl_session_publish(t, s.slot, &keys);
 	if (current)
-		atomic_store(&r->dp->peers.slots[peer].current, s.slot + 1);
+		atomic_store(&r->dp->peers.slots[peer].current, sl_session_id(t, s.slot));
 	return s;
 }
 

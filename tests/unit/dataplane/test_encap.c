@@ -58,20 +58,21 @@ Test(encap, p24_sessions_that_may_not_be_used)
 	cr_expect_eq(facts(r, PEER), SL_FACT_NEED_SESSION);
 	/* counter at the limit; nothing is reserved */
 	s = rig_session(r, PEER, true, true);
-	atomic_store(&s.s->send_counter, s.s->send_limit);
+	atomic_store(&s.s->sender->counter, s.s->sender->limit);
 	encap(r, PEER, inner4(r, 100));
 	rig_run(r, 0);
 	cr_expect_eq(queued(r), 2);
-	cr_expect_eq(atomic_load(&s.s->send_counter), s.s->send_limit);
+	cr_expect_eq(atomic_load(&s.s->sender->counter), s.s->sender->limit);
 	/* one counter left */
-	atomic_store(&s.s->send_counter, s.s->send_limit - 1);
+	atomic_store(&s.s->sender->counter, s.s->sender->limit - 1);
 	command(r, 0, SL_CMD_DRAIN_PEER, PEER, NULL);
 	rig_run(r, 0);
 	cr_expect_eq(r->n_sent, 2);
 	cr_expect_eq(queued(r), 1);
-	/* a session of another peer in the slot is none of ours */
+	/* another peer's session is none of ours; ways that were kept have long been found anew */
+	r->now += SL_NSEC_PER_SEC;
 	s.s->peer = PEER + 1;
-	atomic_store(&s.s->send_counter, 0);
+	atomic_store(&s.s->sender->counter, 0);
 	command(r, 0, SL_CMD_DRAIN_PEER, PEER, NULL);
 	rig_run(r, 0);
 	cr_expect_eq(queued(r), 1);
@@ -98,7 +99,7 @@ Test(encap, p27_rekey_on_send)
 		struct rig *r = tunnel(1, ENDPOINT4);
 		struct rig_session s = rig_session(r, PEER, cases[i].initiator, true);
 
-		atomic_store(&s.s->send_counter, cases[i].counter);
+		atomic_store(&s.s->sender->counter, cases[i].counter);
 		r->now += cases[i].age;
 		encap(r, PEER, inner4(r, 100));
 		rig_run(r, 0);
@@ -139,7 +140,7 @@ Test(encap, p36_peers_that_cannot_be_reached)
 	encap(r, PEER, inner4(r, 100));
 	rig_run(r, 0);
 	cr_expect_eq(rig_drops(r, SL_DROP_INTERFACE_DOWN), 2);
-	cr_expect_eq(atomic_load(&s.s->send_counter), 0, "nothing was reserved");
+	cr_expect_eq(atomic_load(&s.s->sender->counter), 0, "nothing was reserved");
 	finish(r);
 }
 
@@ -209,7 +210,7 @@ Test(encap, waits_for_the_neighbour_unsealed)
 	encap(r, PEER, inner4(r, 101));
 	rig_run(r, 0);
 	cr_expect_eq(queued(r), 2);
-	cr_expect_eq(atomic_load(&s.s->send_counter), 0, "what waits has no counter");
+	cr_expect_eq(atomic_load(&s.s->sender->counter), 0, "what waits has no counter");
 	cr_assert(take_miss(r, &miss));
 	cr_expect(sl_ip_equal(&miss.ip, &next_hop));
 	cr_expect_eq(miss.out_if, RIG_WAN);
@@ -349,8 +350,33 @@ Test(encap, a_kept_way_follows_the_session)
 	memset(next.send, 0x99, sizeof(next.send));
 	next.remote_index = keys.remote_index;
 	sl_session_publish(table, slot, &keys);
-	atomic_store(&k.r->dp->peers.slots[PEER].current, slot + 1);
+	atomic_store(&k.r->dp->peers.slots[PEER].current, sl_session_id(table, slot));
 	one_more(&k, RIG_WAN, &next);
+	finish(k.r);
+}
+
+/* Sending halves of one session after another, in the peer's record and, when these come too fast, in the session's. */
+Test(encap, a_kept_way_follows_the_sending_half)
+{
+	struct kept k = kept_way(1, true);
+	struct sl_session_table *table = &k.r->dp->sessions;
+	struct rig_session last = k.s, next;
+	unsigned own = 0;
+
+	for (unsigned i = 0; i < 12; i++) {
+		next = rig_session(k.r, PEER, true, true);
+		sl_session_retire(table, last.slot);
+		own += next.s->sender == &next.s->own;
+		one_more(&k, RIG_WAN, &next);
+		one_more(&k, RIG_WAN, &next);
+		cr_expect_eq(atomic_load(&next.s->sender->counter), 2);
+		if (i % 4 == 3)
+			rig_reclaim(k.r);
+		one_more(&k, RIG_WAN, &next);
+		sl_session_release(table, last.slot);
+		last = next;
+	}
+	cr_expect(own > 2 && own < 10, "%u of 12", own);
 	finish(k.r);
 }
 
@@ -451,10 +477,10 @@ Test(encap, a_kept_way_knows_counters_that_run_out)
 {
 	struct kept k = kept_way(1, false);
 
-	atomic_store(&k.s.s->send_counter, SL_REKEY_AFTER_MESSAGES + 1);
+	atomic_store(&k.s.s->sender->counter, SL_REKEY_AFTER_MESSAGES + 1);
 	one_more(&k, RIG_WAN, &k.s);
 	cr_expect_eq(facts(k.r, PEER), SL_FACT_REKEY_SEND);
-	k.s.s->send_limit = atomic_load(&k.s.s->send_counter);
+	k.s.s->sender->limit = atomic_load(&k.s.s->sender->counter);
 	encap(k.r, PEER, inner4(k.r, 102));
 	rig_run(k.r, 0);
 	cr_expect_eq(queued(k.r), 1);
@@ -608,7 +634,7 @@ Test(encap, the_inner_packet_waits_for_the_outer_tunnel)
 	cr_expect_eq(queued(r), 3);
 	cr_expect_eq(facts(r, PEER), 0);
 	cr_expect_eq(facts(r, 2), SL_FACT_NEED_SESSION);
-	cr_expect_eq(atomic_load(&s1.s->send_counter), 0);
+	cr_expect_eq(atomic_load(&s1.s->sender->counter), 0);
 	s2 = rig_session(r, 2, true, true);
 	encap(r, PEER, inner4(r, 103));
 	rig_run(r, 0);
@@ -632,7 +658,7 @@ Test(encap, tunnels_that_lead_into_each_other)
 	rig_run(r, 0);
 	cr_expect_eq(r->n_sent, 0);
 	cr_expect_eq(rig_drops(r, SL_DROP_NESTING), 1);
-	cr_expect_eq(atomic_load(&s1.s->send_counter) + atomic_load(&s2.s->send_counter), 0);
+	cr_expect_eq(atomic_load(&s1.s->sender->counter) + atomic_load(&s2.s->sender->counter), 0);
 	finish(r);
 }
 
@@ -667,6 +693,6 @@ Test(encap, depth_limit)
 	rig_run(r, 0);
 	cr_expect_eq(r->n_sent, 1);
 	cr_expect_eq(rig_drops(r, SL_DROP_NESTING), 2);
-	cr_expect_eq(atomic_load(&s.s->send_counter), 1, "given up before anything was sealed");
+	cr_expect_eq(atomic_load(&s.s->sender->counter), 1, "given up before anything was sealed");
 	finish(r);
 }

@@ -327,7 +327,7 @@ Test(order, a_session_taken_away_lives_until_its_last_batch)
 	for (unsigned i = 0; i < 2; i++)
 		sl_reclaim_poll(o.r->dp->reclaim);
 	cr_expect(sl_is_zero(old->recv_key, SL_KEY_LEN));
-	cr_expect(sl_is_zero(old->send_key, SL_KEY_LEN));
+	cr_expect(sl_is_zero(old->sender->key, SL_KEY_LEN));
 	order_rig_destroy(&o);
 }
 

@@ -116,7 +116,7 @@ Test(seal, p2_libsodium_opens_it)
 	struct sl_ip_info info;
 	const uint8_t *p, *msg;
 
-	atomic_store(&s.s->send_counter, 0x1122334455667788);
+	atomic_store(&s.s->sender->counter, 0x1122334455667788);
 	put(r, SL_STAGE_FORWARD, inner6(r, 333));
 	rig_run(r, 0);
 	p = sent_ip(r, 0, &info);
@@ -286,7 +286,7 @@ Test(seal, buffers_without_room)
 	cr_expect_eq(r->n_sent, 0);
 	cr_expect_eq(rig_drops(r, SL_DROP_OVERSIZED), 1);
 	cr_expect_eq(rig_drops(r, SL_DROP_NO_HEADROOM), 1);
-	cr_expect_eq(atomic_load(&s.s->send_counter), 0, "nothing was reserved for them");
+	cr_expect_eq(atomic_load(&s.s->sender->counter), 0, "nothing was reserved for them");
 	m->buf_len = r->dp->pool->elt_size - sizeof(*m) - SL_PACKET_PRIV;
 	finish(r);
 }
@@ -386,7 +386,7 @@ Test(seal, p25_counter_limit)
 	uint8_t plain[RIG_PACKET];
 	uint64_t counter;
 
-	s.s->send_limit = 3;
+	s.s->sender->limit = 3;
 	for (unsigned i = 0; i < 5; i++)
 		put(r, SL_STAGE_FORWARD, inner4(r, 100 + i));
 	rig_run(r, 0);
@@ -500,7 +500,7 @@ two_workers(bool keepalives)
 	struct rig_session s = rig_session(r, PEER, true, true);
 	uint64_t *all = calloc(2 * PER_WORKER, sizeof(*all));
 	struct seal_thread t[2];
-	struct taker taker = {.counter = &s.s->send_counter};
+	struct taker taker = {.counter = &s.s->sender->counter};
 	pthread_t id[2], third;
 
 	for (uint16_t i = 0; i < 2; i++) {
@@ -527,7 +527,7 @@ two_workers(bool keepalives)
 	qsort(all, 2 * PER_WORKER, sizeof(*all), by_value);
 	for (unsigned i = 0; i < 2 * PER_WORKER; i++)
 		cr_assert(keepalives ? i == 0 || all[i] > all[i - 1] : all[i] == i, "each counter exactly once");
-	cr_expect_eq(atomic_load(&s.s->send_counter), 2 * PER_WORKER + taker.taken);
+	cr_expect_eq(atomic_load(&s.s->sender->counter), 2 * PER_WORKER + taker.taken);
 	free(all);
 	strays = 2 * PER_WORKER;
 	finish(r);

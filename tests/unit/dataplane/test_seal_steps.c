@@ -42,7 +42,7 @@ Test(seal_steps, bug_nonce_reuse_between_any_two_instructions, .timeout = 120)
 	struct sigaction action = {.sa_handler = take_one}, before;
 	uint8_t plain[RIG_PACKET];
 
-	counter = &s.s->send_counter;
+	counter = &s.s->sender->counter;
 	cr_assert_eq(sigaction(SIGTRAP, &action, &before), 0);
 	for (unsigned burst = 1; burst <= PACKETS; burst++) {
 		uint64_t first = atomic_load(counter), last;

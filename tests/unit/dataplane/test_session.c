@@ -20,7 +20,7 @@ setup(void)
 {
 	rcu = test_qsbr(1);
 	sl_reclaim_init(&reclaim, rcu);
-	cr_assert_eq(sl_session_table_init(&table, 4096, secret, &reclaim), 0);
+	cr_assert_eq(sl_session_table_init(&table, 4096, secret, &reclaim, NULL), 0);
 }
 
 static void
@@ -68,7 +68,7 @@ Test(session, capacity)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct sl_session_table t;
-		int err = sl_session_table_init(&t, cases[i].capacity, secret, &reclaim);
+		int err = sl_session_table_init(&t, cases[i].capacity, secret, &reclaim, NULL);
 
 		cr_expect_eq(err, cases[i].want, "capacity %u: %d", cases[i].capacity, err);
 		if (err == 0)
@@ -93,11 +93,11 @@ Test(session, p21_found_only_while_live)
 	cr_expect_eq(s->remote_index, keys.remote_index);
 	cr_expect_eq(s->initiator, true);
 	cr_expect_eq(s->created, 5);
-	cr_expect_eq(s->send_limit, 1000);
+	cr_expect_eq(s->sender->limit, 1000);
 	cr_expect_eq(s->receive_floor, 3);
-	cr_expect_eq(atomic_load(&s->send_counter), 7);
+	cr_expect_eq(atomic_load(&s->sender->counter), 7);
 	cr_expect_eq(atomic_load(&s->facts), 0);
-	cr_expect_arr_eq(s->send_key, keys.send, SL_KEY_LEN);
+	cr_expect_arr_eq(s->sender->key, keys.send, SL_KEY_LEN);
 	cr_expect_arr_eq(s->recv_key, keys.recv, SL_KEY_LEN);
 	for (unsigned bit = 0; bit < 32; bit++)
 		cr_expect_null(find(index ^ 1u << bit), "a neighbouring index is nobody's");
@@ -111,17 +111,20 @@ Test(session, p10_keys_stay_for_readers_and_go_after_them)
 	struct sl_session_keys keys = keys_of(0x20);
 	uint32_t slot = sl_session_reserve(&table, 1, 1);
 	struct sl_session *s = &table.slots[slot];
+	struct sl_sender *sender;
 
 	rte_rcu_qsbr_thread_register(rcu, 0);
 	rte_rcu_qsbr_thread_online(rcu, 0);
 	sl_session_publish(&table, slot, &keys);
+	sender = s->sender;
 	sl_session_release(&table, slot);
 	sl_reclaim_poll(&reclaim);
 	cr_expect_arr_eq(s->recv_key, keys.recv, SL_KEY_LEN, "a worker may still be using them");
+	cr_expect_arr_eq(sender->key, keys.send, SL_KEY_LEN);
 	cr_expect_eq(table.free, 0);
 	rte_rcu_qsbr_quiescent(rcu, 0);
 	sl_reclaim_poll(&reclaim);
-	cr_expect(sl_is_zero(s->send_key, SL_KEY_LEN) && sl_is_zero(s->recv_key, SL_KEY_LEN));
+	cr_expect(sl_is_zero(sender->key, SL_KEY_LEN) && sl_is_zero(s->sender->key, SL_KEY_LEN) && sl_is_zero(s->recv_key, SL_KEY_LEN));
 	cr_expect_eq(table.free, 1);
 }
 
@@ -173,7 +176,7 @@ Test(session, full_table_reuses_what_returns)
 	struct sl_session_table t;
 	struct sl_session_keys keys = keys_of(2);
 
-	cr_assert_eq(sl_session_table_init(&t, 1, secret, &reclaim), 0);
+	cr_assert_eq(sl_session_table_init(&t, 1, secret, &reclaim, NULL), 0);
 	for (unsigned i = 0; i < 1000; i++) {
 		uint32_t slot = sl_session_reserve(&t, i, 0);
 
@@ -189,13 +192,13 @@ Test(session, full_table_reuses_what_returns)
 	sl_session_table_fini(&t);
 }
 
-/* With 24 slot bits the last slot's generation 255 would read as "not live". */
+/* With 24 slot bits the last slot's generation 255 would read as "not live", the first one's generation 256 as "no session". */
 Test(session, no_session_looks_like_none)
 {
 	struct sl_session_table t;
 	struct sl_session_keys keys = keys_of(2);
 
-	cr_assert_eq(sl_session_table_init(&t, 1u << 24, secret, &reclaim), 0);
+	cr_assert_eq(sl_session_table_init(&t, 1u << 24, secret, &reclaim, NULL), 0);
 	atomic_store(&t.used, (1u << 24) - 1);
 	for (unsigned i = 0; i < 600; i++) {
 		uint32_t slot = sl_session_reserve(&t, 0, 0);
@@ -206,6 +209,12 @@ Test(session, no_session_looks_like_none)
 		sl_session_release(&t, slot);
 		sl_reclaim_drain(&reclaim);
 	}
+	t.slots[0].generation = 255;
+	t.slots[0].next_free = SL_SESSION_NONE;
+	t.free_first = t.free_last = 0;
+	cr_assert_eq(sl_session_reserve(&t, 0, 0), 0);
+	sl_session_publish(&t, 0, &keys);
+	cr_expect_neq(sl_session_id(&t, 0), 0);
 	atomic_store(&t.used, 0); /* the slots below were never there to be wiped */
 	sl_session_table_fini(&t);
 }
@@ -219,7 +228,7 @@ Test(session, bug_index_of_none_finds_nobody)
 	uint32_t index, slot;
 
 	for (uint32_t capacity = 1; capacity <= 4; capacity *= 2) {
-		cr_assert_eq(sl_session_table_init(&t, capacity, secret, &reclaim), 0);
+		cr_assert_eq(sl_session_table_init(&t, capacity, secret, &reclaim, NULL), 0);
 		index = sl_index_seal(&t.key, SL_SESSION_NONE);
 		do {
 			slot = sl_session_reserve(&t, 0, 0);

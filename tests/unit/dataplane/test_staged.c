@@ -355,7 +355,7 @@ Test(staged, p42_order_over_both_waits)
 	r->now += SL_NSEC_PER_MSEC;
 	rig_run(r, 0);
 	cr_expect_eq(sl_staged_peer_count(r->w->staged, PEER), 2);
-	atomic_store(&r->dp->peers.slots[PEER].current, s.slot + 1);
+	atomic_store(&r->dp->peers.slots[PEER].current, sl_session_id(&r->dp->sessions, s.slot));
 	encap(r, PEER, 102);
 	rig_run(r, 0);
 	cr_assert_eq(r->n_sent, 3);
