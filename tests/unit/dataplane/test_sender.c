@@ -4,6 +4,8 @@
  */
 #include "dataplane/sender.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -524,4 +526,90 @@ Test(sender, bug_nonce_reuse_random_rotations)
 		cr_expect(is_free(&peers.slots[i].senders[0]) && is_free(&peers.slots[i].senders[1]), "peer %u", i);
 	for (uint32_t i = 0; i < table.used; i++)
 		cr_expect(is_free(&table.slots[i].own), "session slot %u", i);
+}
+
+/* --- the same with threads, one peer --- */
+
+#define ROTATIONS 3000
+
+static _Atomic uint32_t counters_taken[ROTATIONS + 1]; /* bits */
+static _Atomic uint64_t sealed_by_threads, wrong_keys, used_twice; /* no assertion but in the test's own thread */
+static _Atomic bool stop;
+
+static void
+seal_in_thread(const struct way *way)
+{
+	uint64_t counter = atomic_load_explicit(&way->sender->counter, memory_order_relaxed);
+
+	if (counter < way->sender->limit)
+		counter = atomic_fetch_add_explicit(&way->sender->counter, 1, memory_order_relaxed);
+	if (counter >= way->sender->limit)
+		return;
+	if (!has_key(way->sender, way->number))
+		atomic_fetch_add(&wrong_keys, 1);
+	if (atomic_fetch_or(&counters_taken[way->number], UINT32_C(1) << counter) >> counter & 1)
+		atomic_fetch_add(&used_twice, 1);
+	atomic_fetch_add(&sealed_by_threads, 1);
+}
+
+static void *
+worker_thread(void *arg)
+{
+	unsigned i = *(unsigned *)arg;
+	struct way way = {0};
+
+	rte_rcu_qsbr_thread_online(rcu, i);
+	while (!atomic_load(&stop)) {
+		uint32_t current = atomic_load_explicit(&peers.slots[PEER].current, memory_order_acquire);
+		const struct sl_session *s;
+
+		if (current != 0 && current != way.live) {
+			s = sl_session_find_opened(&table, current);
+			if (s)
+				way = (struct way){.live = current, .number = s->remote_index, .sender = s->sender};
+		}
+		for (unsigned k = 0; current != 0 && way.live == current && k < 3; k++)
+			seal_in_thread(&way);
+		rte_rcu_qsbr_quiescent(rcu, i);
+		sched_yield();
+	}
+	rte_rcu_qsbr_thread_offline(rcu, i);
+	return NULL;
+}
+
+Test(sender, bug_nonce_reuse_workers_and_control, .timeout = 300)
+{
+	struct roles r = {SL_SESSION_NONE, SL_SESSION_NONE, SL_SESSION_NONE};
+	unsigned index[WORKERS - 1], in_own = 0;
+	pthread_t threads[WORKERS - 1];
+
+	for (unsigned i = 0; i < WORKERS - 1; i++) {
+		index[i] = i;
+		rte_rcu_qsbr_thread_register(rcu, i);
+		cr_assert_eq(pthread_create(&threads[i], NULL, worker_thread, &index[i]), 0);
+	}
+	for (uint32_t number = 1; number <= ROTATIONS; number++) {
+		uint64_t before = atomic_load(&sealed_by_threads);
+		uint32_t slot = publish(PEER, number, LIMIT);
+
+		in_own += place_of(slot) == SL_PEER_SENDERS;
+		make_current(PEER, &r, slot);
+		/* Now and then several at once; else some packets, or all of the counters, come between. */
+		while (number % 8 < 5 && atomic_load(&sealed_by_threads) < before + number % 7) {
+			sl_reclaim_poll(&reclaim);
+			sched_yield();
+		}
+	}
+	atomic_store(&stop, true);
+	for (unsigned i = 0; i < WORKERS - 1; i++)
+		pthread_join(threads[i], NULL);
+	cr_expect_eq(wrong_keys, 0, "keys that went while they were sealed by: %lu", wrong_keys);
+	cr_expect_eq(used_twice, 0, "counters used twice under one key: %lu", used_twice);
+	cr_expect_gt(in_own, 0);
+	cr_expect_lt(in_own, ROTATIONS);
+	atomic_store(&peers.slots[PEER].current, 0);
+	let_go(&r.current);
+	let_go(&r.previous);
+	sl_reclaim_drain(&reclaim);
+	cr_expect_eq(table.free, table.used);
 }
