@@ -35,6 +35,7 @@ setup(void)
 static void
 teardown(void)
 {
+	sl_reclaim_drain(&reclaim); /* next hops that rest are in the rib */
 	sl_allowed_ips_destroy(ips);
 	sl_rib_destroy(rib);
 	sl_lpm_destroy(keys0);
