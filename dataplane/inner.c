@@ -44,31 +44,60 @@ check_header(const struct sl_if *ifp, struct sl_inner *in, struct sl_lpm_key *ke
 	return SL_INNER_OK;
 }
 
+/* Sources whose owners are to be looked up: one for packets in a row that have the same. */
+struct sources {
+	unsigned n;
+	uint32_t last; /* the newest, where it is IPv4: */
+	const struct sl_lpm *last_table;
+	struct sl_lpm_key keys[SL_BURST];
+};
+
+static inline void
+add_source(struct sources *s, struct sl_lpm_key key)
+{
+	uint32_t addr;
+
+	memcpy(&addr, key.addr, sizeof(addr));
+	if (likely(addr == s->last && key.table == s->last_table && key.family == SL_AF_INET))
+		return;
+	s->keys[s->n++] = key;
+	s->last = addr;
+	s->last_table = key.family == SL_AF_INET ? key.table : NULL;
+}
+
 void
 sl_inner_check(const struct sl_dataplane *dp, struct sl_inner *in, unsigned n)
 {
-	struct sl_lpm_key keys[SL_BURST];
+	struct sources sources;
 	uint32_t owners[SL_BURST];
-	uint8_t of[SL_BURST];
+	uint8_t judged[SL_BURST], source_of[SL_BURST];
 	const struct sl_if *ifp = NULL;
 	uint16_t wg_if = SL_IF_NONE;
-	unsigned n_keys = 0;
+	unsigned n_judged = 0;
+
+	sources.n = 0;
+	sources.last_table = NULL;
 
 	for (unsigned i = 0; i < n; i++) {
+		struct sl_lpm_key key;
+
 		if (in[i].verdict != SL_INNER_UNSEEN)
 			continue;
 		if (unlikely(in[i].wg_if != wg_if)) {
 			wg_if = in[i].wg_if;
 			ifp = sl_dataplane_if(dp, wg_if);
 		}
-		in[i].verdict = check_header(ifp, &in[i], &keys[n_keys]);
-		of[n_keys] = (uint8_t)i;
-		n_keys += in[i].verdict == SL_INNER_OK || in[i].verdict == SL_INNER_OK_UNMARKED;
+		in[i].verdict = check_header(ifp, &in[i], &key);
+		if (unlikely(in[i].verdict != SL_INNER_OK && in[i].verdict != SL_INNER_OK_UNMARKED))
+			continue;
+		add_source(&sources, key);
+		source_of[n_judged] = (uint8_t)(sources.n - 1);
+		judged[n_judged++] = (uint8_t)i;
 	}
-	if (n_keys == 0)
+	if (n_judged == 0)
 		return;
-	sl_lpm_lookup_burst(keys, owners, n_keys);
-	for (unsigned k = 0; k < n_keys; k++)
-		if (unlikely(owners[k] != in[of[k]].peer + 1))
-			in[of[k]].verdict = SL_INNER_DROP + SL_DROP_SOURCE_NOT_ALLOWED;
+	sl_lpm_lookup_burst(sources.keys, owners, sources.n);
+	for (unsigned k = 0; k < n_judged; k++)
+		if (unlikely(owners[source_of[k]] != in[judged[k]].peer + 1))
+			in[judged[k]].verdict = SL_INNER_DROP + SL_DROP_SOURCE_NOT_ALLOWED;
 }

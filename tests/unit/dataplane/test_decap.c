@@ -113,6 +113,40 @@ Test(decap, p40_inner_packets_and_their_sources)
 	rig_destroy(r);
 }
 
+/*
+ * Packets in a row with one source are looked up together: each of them is still held against its own sender. Bit i of a
+ * case says who sends packet i: the owner of the source, or another.
+ */
+Test(decap, p40_one_source_from_two_senders)
+{
+	static const unsigned cases[] = {0xff, 0x00, 0xf0, 0x0f, 0xaa, 0x55, 0xfe, 0x7f};
+	struct rig *r = rig_with_peer();
+	struct rig_session owner = rig_session(r, PEER, false, true), other = rig_session(r, OTHER, false, true);
+	uint64_t counter = 0;
+
+	for (unsigned c = 0; c < 2 * RTE_DIM(cases); c++) {
+		const struct rig_flow *flow = c % 2 ? &inner6 : &inner4;
+		unsigned good = cases[c / 2], kept = 0;
+		struct rte_mbuf *m, *pkts[8];
+
+		for (unsigned i = 0; i < 8; i++) {
+			size_t len = rig_udp(inner, flow, &i, sizeof(i));
+
+			pkts[i] = opened(r, &outer4, good >> i & 1 ? &owner : &other, counter++, inner, len);
+		}
+		rig_stage(r, sl_stage_decap, pkts, 8);
+		for (; (m = rig_take(r, SL_STAGE_IP_INPUT)) != NULL; kept++) {
+			unsigned i;
+
+			memcpy(&i, rte_pktmbuf_mtod_offset(m, uint8_t *, m->pkt_len - sizeof(i)), sizeof(i));
+			cr_expect(good >> i & 1, "case %u: packet %u is not its sender's", c, i);
+			rte_pktmbuf_free(m);
+		}
+		cr_expect_eq(kept, (unsigned)__builtin_popcount(good), "case %u", c);
+	}
+	rig_destroy(r);
+}
+
 /* Every truncation of an inner packet, padded to 16 by the sender, and plaintexts that are no packets. */
 Test(decap, p40_bad_inner)
 {
