@@ -160,17 +160,27 @@ sort_out(struct burst *b, struct rte_mbuf **pkts, unsigned n)
 	}
 }
 
+/*
+ * What ENCAP and SEAL will touch of a peer: keys and counters, the way, the worker's counters. Asked for twice in a burst, for a
+ * core that has no room for another request drops it.
+ */
+static inline void
+fetch_peer(const struct burst *b, uint32_t peer)
+{
+	const struct sl_worker *w = b->w;
+
+	rte_prefetch0(&w->dp->peers.slots[peer].senders[0].counter); /* the record's second line */
+	rte_prefetch0(sl_outer_path(w->paths, peer));
+	rte_prefetch0(sl_peer_line(&w->dp->peers, w->index, peer));
+}
+
 static void
 choose_peer(struct burst *b, struct way *way, uint32_t peer)
 {
-	const struct sl_peers *peers = &b->w->dp->peers;
-
 	way->fate = TO_PEER;
 	way->peer = peer;
-	rte_prefetch0(&peers->slots[peer]);
-	rte_prefetch0(&peers->slots[peer].senders[0].counter); /* the second line */
-	rte_prefetch0(sl_outer_path(b->w->paths, peer));
-	rte_prefetch0(sl_peer_line(peers, b->w->index, peer));
+	rte_prefetch0(&b->w->dp->peers.slots[peer]);
+	fetch_peer(b, peer);
 }
 
 /* Applies a route to an interface: a port's neighbour (gateway NULL: the destination), or a look into the cryptokey table. */
@@ -249,6 +259,7 @@ route(struct burst *b)
 
 		if (way->fate != TO_PEER)
 			continue;
+		fetch_peer(b, way->peer);
 		way->out_id = b->w->dp->peers.slots[way->peer].wg_if;
 		way->out = out_if(b, way->out_id);
 	}
