@@ -472,7 +472,7 @@ judge(struct sl_worker *w, struct batch *b, const struct stretch *runs, unsigned
 
 /* Cuts the packets into runs; returns how many there are, and in *took how many packets they have. */
 static unsigned
-gather(struct sl_worker *w, struct stretch *runs, struct rte_mbuf **pkts, unsigned n, unsigned *took)
+gather(struct stretch *runs, struct rte_mbuf **pkts, unsigned n, unsigned *took)
 {
 	unsigned n_runs = 0, i = 0;
 
@@ -565,7 +565,7 @@ sl_stage_encap(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 	struct batch b;
 
 	for (unsigned done = 0; done < n;) {
-		unsigned took, n_runs = gather(w, runs, pkts + done, n - done, &took), disposed;
+		unsigned took, n_runs = gather(runs, pkts + done, n - done, &took), disposed;
 
 		disposed = handle(w, &b, runs, n_runs);
 		if (unlikely(disposed < n_runs)) {

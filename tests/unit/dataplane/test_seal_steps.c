@@ -6,10 +6,7 @@
 #include <stdatomic.h>
 
 #include "tests/unit/dataplane/egress.h"
-
-#if !defined(__x86_64__)
-#error "stepping is written for the trap flag of x86-64"
-#endif
+#include "tests/unit/dataplane/step.h"
 
 #define PACKETS 3
 
@@ -23,16 +20,6 @@ take_one(int signal)
 	(void)signal;
 	steps++;
 	atomic_fetch_add(counter, 1);
-}
-
-/* From the next instruction on, respectively no longer. */
-static inline void
-step(bool on)
-{
-	if (on)
-		__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" ::: "memory", "cc");
-	else
-		__asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" ::: "memory", "cc");
 }
 
 Test(seal_steps, bug_nonce_reuse_between_any_two_instructions, .timeout = 120)

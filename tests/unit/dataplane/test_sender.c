@@ -15,6 +15,7 @@
 #include "dataplane/peer.h"
 #include "dataplane/session.h"
 #include "tests/unit/dataplane/qsbr.h"
+#include "tests/unit/dataplane/step.h"
 
 #define PEERS    4
 #define PEER     2
@@ -305,16 +306,6 @@ look(int signal)
 		return;
 	found++;
 	incomplete += !has_key(s->sender, 500) || s->sender->limit != 1000 || atomic_load(&s->sender->counter) != 3;
-}
-
-/* From the next instruction on, respectively no longer. */
-static inline void
-step(bool on)
-{
-	if (on)
-		__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq" ::: "memory", "cc");
-	else
-		__asm__ volatile("pushfq; andq $~0x100, (%%rsp); popfq" ::: "memory", "cc");
 }
 
 Test(sender, bug_nonce_reuse_nothing_is_named_before_it_is_complete)
