@@ -17,7 +17,7 @@ every_size() {
 	local from=$1 to=$2 address=$3 largest=$((MTU - $4)) what="$1 to $2, IPv$5"
 	local port=$((7000 + RANDOM % 1000))
 	flow_receiver "$to" $port $largest 1 20
-	on "$from" "$TOOLS/flow" sizes --to "$address" --port $port --count $largest --rate 2000 >/dev/null
+	flow_send_sizes "$from" --to "$address" --port $port --count $largest --rate 2000
 	check_flow "$what: every size from 1 to $largest" "$to" $port
 }
 

@@ -214,13 +214,21 @@ check_flow() {
 	fi
 }
 
-# flow_send NODE WORDS...: `flow send` with these words, to the end.
-flow_send() {
-	local from=$1 words="$*" window port
-	shift
+# flow_from MODE NODE WORDS...: `flow MODE` with these words, to the end.
+flow_from() {
+	local mode=$1 from=$2 words="$*" window port
+	shift 2
 	port=${words##*--port }
 	read -ra window <<<"$(flow_window "$from" "${port%% *}")"
-	on "$from" "$TOOLS/flow" send "$@" "${window[@]}" >>"$LAB_DIR/flow-send.log"
+	on "$from" "$TOOLS/flow" "$mode" "$@" "${window[@]}" >>"$LAB_DIR/flow-send.log"
+}
+
+flow_send() {
+	flow_from send "$@"
+}
+
+flow_send_sizes() {
+	flow_from sizes "$@"
 }
 
 # --- packets that flow as long as something else lasts

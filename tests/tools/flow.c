@@ -6,7 +6,7 @@
  *   flow send --to ADDR --port P --count N [--flows F] [--size BYTES] [--rate PPS] [--from-port P] [--spread] [--window FILE]
  *       F flows (a source port each) of N packets with BYTES of UDP payload, interleaved; with --spread flow f goes to
  *       the address ADDR + f; with --window no more are on the way at once than the receiver with that file allows
- *   flow sizes --to ADDR --port P --count N [--rate PPS]
+ *   flow sizes --to ADDR --port P --count N [--rate PPS] [--window FILE]
  *       one flow with one packet of every payload size 1..N, numbered by its size
  */
 #include <errno.h>
