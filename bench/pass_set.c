@@ -123,7 +123,7 @@ add_peer(struct pass_set *s, uint32_t i)
 	sl_peer_outer_write(peer, &outer);
 	atomic_store(&peer->watched, 1);
 	atomic_store(&peer->live, 1);
-	sl_peer_lines_clear(&s->dp->peers, i); /* what it would do at the first packet is a page fault */
+	sl_peer_stamps_clear(&s->dp->peers, i); /* what it would do at the first packet is a page fault */
 	sl_lpm_set(sl_dataplane_if(s->dp, PASS_WG)->cryptokey, &allowed, i + 1, NULL);
 	sl_lpm_set(s->dp->routes.lpm, &allowed, SL_ROUTE(SL_ROUTE_PEER, i), NULL);
 	for (unsigned k = 0; k < SL_KEY_LEN; k++) {

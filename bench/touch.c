@@ -37,10 +37,8 @@ static void fetch(const struct sl_worker *w, const uint32_t *peers)
 		rte_prefetch0(&dp->peers.slots[peers[i]]);
 		rte_prefetch0(&dp->peers.slots[peers[i]].senders[0].counter);
 	}
-	for (unsigned i = 0; i < BURST; i++) {
-		rte_prefetch0(sl_outer_path(w->paths, peers[i]));
-		rte_prefetch0(sl_peer_line(&dp->peers, w->index, peers[i]));
-	}
+	for (unsigned i = 0; i < BURST; i++)
+		rte_prefetch0(sl_peer_share(&dp->peers, w->index, peers[i]));
 }
 
 static uint64_t look(const struct sl_worker *w, const uint32_t *peers)
@@ -52,8 +50,7 @@ static uint64_t look(const struct sl_worker *w, const uint32_t *peers)
 		const struct sl_peer *peer = &dp->peers.slots[peers[i]];
 
 		sum += atomic_load(&peer->current) + atomic_load(&peer->senders[0].counter);
-		sum += sl_outer_path(w->paths, peers[i])->generation;
-		sum += atomic_load(&sl_peer_line(&dp->peers, w->index, peers[i])->tx_bytes);
+		sum += sl_outer_path(w->paths, peers[i])->epoch;
 	}
 	return sum;
 }

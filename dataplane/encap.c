@@ -51,6 +51,7 @@ struct run {
 	uint16_t own;                /* the peer's interface */
 	const struct sl_outer_link *link; /* of its path of this pass */
 	struct sl_session *session;
+	uint32_t session_id;         /* what the peer's `current` held */
 	struct sl_outer outer;
 	struct sl_ip remote;
 	uint32_t route;
@@ -67,11 +68,10 @@ struct batch {
 	struct rte_ether_addr cached_mac;
 };
 
-/* The session to send on, or NULL where there is none that may still be used (protocol.md 24). */
+/* The session that the peer's `current` says to send on, or NULL where it may not be used any more (protocol.md 24). */
 static struct sl_session *
-usable_session(const struct sl_worker *w, uint32_t slot)
+usable_session(const struct sl_worker *w, uint32_t slot, uint32_t current)
 {
-	uint32_t current = atomic_load_explicit(&w->dp->peers.slots[slot].current, memory_order_acquire);
 	struct sl_session *s;
 
 	if (current == 0)
@@ -124,11 +124,11 @@ judge_neighbour(struct sl_worker *w, struct batch *b, const struct sl_outer_hop 
 }
 
 /*
- * A peer on the way: is it there, reachable, with a session and nothing waiting? Fills *outer and returns its session;
- * NULL with the outcome set if not.
+ * A peer on the way: is it there, reachable, with a session and nothing waiting? Fills *outer and *session_id and returns its
+ * session; NULL with the outcome set if not.
  */
 static struct sl_session *
-judge_peer(struct sl_worker *w, uint32_t slot, struct sl_outer *outer, struct outcome *o)
+judge_peer(struct sl_worker *w, uint32_t slot, struct sl_outer *outer, uint32_t *session_id, struct outcome *o)
 {
 	const struct sl_peer *peer = &w->dp->peers.slots[slot];
 	struct sl_session *s;
@@ -143,7 +143,8 @@ judge_peer(struct sl_worker *w, uint32_t slot, struct sl_outer *outer, struct ou
 		return NULL;
 	}
 	o->peer = slot;
-	s = usable_session(w, slot);
+	*session_id = atomic_load_explicit(&peer->current, memory_order_acquire);
+	s = usable_session(w, slot, *session_id);
 	if (unlikely(s == NULL)) {
 		o->verdict = WAIT_SESSION;
 		return NULL;
@@ -167,13 +168,13 @@ judge_chain(struct sl_worker *w, struct batch *b, struct sl_outer_hop hop, struc
 
 	for (unsigned depth = 2; hop.peer != SL_PEER_NONE; depth++) {
 		uint32_t slot = hop.peer;
-		uint32_t route;
+		uint32_t route, session_id;
 
 		if (depth > SL_NESTING_MAX) {
 			refuse(o, SL_DROP_NESTING);
 			return;
 		}
-		if (judge_peer(w, slot, &outer, o) == NULL)
+		if (judge_peer(w, slot, &outer, &session_id, o) == NULL)
 			return;
 		sl_outer_remote(&outer, &remote);
 		route = sl_route_lookup_outer(&w->dp->routes, &w->dp->peers, &remote.ip, w->dp->peers.slots[slot].wg_if);
@@ -237,6 +238,18 @@ make_link(struct sl_worker *w, const struct run *r, const struct sl_outer_hop *h
 	link->next_hop = hop->next_hop;
 }
 
+/* Which of the peer's places has the session's sending half. */
+static uint8_t
+place_of(const struct sl_worker *w, const struct run *r)
+{
+	const struct sl_sender *places = w->dp->peers.slots[r->peer].senders;
+
+	for (uint8_t i = 0; i < SL_PEER_SENDERS; i++)
+		if (r->session->sender == &places[i])
+			return i;
+	return SL_PEER_SENDERS;
+}
+
 /* Writes down the way that was found. */
 static void
 keep_path(struct sl_worker *w, struct run *r, const struct sl_outer_hop *hop)
@@ -244,16 +257,16 @@ keep_path(struct sl_worker *w, struct run *r, const struct sl_outer_hop *hop)
 	struct sl_outer_path *path = sl_outer_path(w->paths, r->peer);
 	struct sl_outer_link link;
 
-	path->sender = r->session->sender;
-	path->live = atomic_load_explicit(&r->session->live, memory_order_acquire);
+	path->session = r->session_id;
+	path->sender = place_of(w, r);
 	path->endpoint_seq = r->endpoint_seq;
-	path->judge_at = judge_at(w, r->session);
+	path->judge_at = sl_path_tick(judge_at(w, r->session));
 	path->pass = w->paths->pass;
 	sl_outer_path_aim(path, &r->outer, r->session->remote_index);
 	make_link(w, r, hop, &link);
 	r->link = sl_outer_link_set(w->paths, r->peer, &link);
 	/* Of a nested tunnel the sessions outside this one were looked at, which are not compared again. */
-	path->generation = link.to_port ? w->paths->generation : 0;
+	path->epoch = link.to_port ? w->paths->epoch : 0;
 }
 
 /* Finds the way of a run whose session is known; the run's link is set where the outcome is READY. */
@@ -397,7 +410,7 @@ judge_peers(struct sl_worker *w, struct batch *b, unsigned from, unsigned to)
 		r->remote = (struct sl_ip){0};
 		r->link = NULL;
 		r->endpoint_seq = atomic_load_explicit(&peer->endpoint_seq, memory_order_acquire);
-		r->session = judge_peer(w, r->peer, &r->outer, &r->outcome);
+		r->session = judge_peer(w, r->peer, &r->outer, &r->session_id, &r->outcome);
 		if (likely(r->session != NULL)) {
 			sl_outer_remote(&r->outer, &remote);
 			r->remote = remote.ip;
@@ -411,7 +424,7 @@ recent_link(const struct sl_worker *w, const struct run *r)
 {
 	const struct sl_outer_path *path = sl_outer_path(w->paths, r->peer);
 
-	return path->pass == w->paths->pass && path->sender == r->session->sender ? sl_outer_link(w->paths, r->peer) : NULL;
+	return path->pass == w->paths->pass && path->session == r->session_id ? sl_outer_link(w->paths, r->peer) : NULL;
 }
 
 static void
@@ -504,12 +517,12 @@ still_good(const struct sl_worker *w, const struct stretch *r)
 	const struct sl_peer *peer = &w->dp->peers.slots[r->peer];
 	const struct sl_outer_path *path = sl_outer_path(w->paths, r->peer);
 	uint32_t current = atomic_load_explicit(&peer->current, memory_order_acquire);
-	const struct sl_sender *s = path->sender;
+	const struct sl_sender *s = sl_outer_sender(w->dp, r->peer, path);
 
-	return likely(path->generation == w->paths->generation && r->plain && w->now < path->judge_at &&
+	return likely(path->epoch == w->paths->epoch && r->plain && sl_path_tick(w->now) < path->judge_at &&
 		      atomic_load_explicit(&peer->live, memory_order_acquire) &&
 		      atomic_load_explicit(&peer->endpoint_seq, memory_order_acquire) == path->endpoint_seq &&
-		      atomic_load_explicit(&peer->staged, memory_order_relaxed) == 0 && current == path->live &&
+		      atomic_load_explicit(&peer->staged, memory_order_relaxed) == 0 && current == path->session &&
 		      atomic_load_explicit(&s->counter, memory_order_relaxed) < RTE_MIN(s->limit, PATH_COUNTERS));
 }
 
@@ -528,6 +541,20 @@ send_good(struct sl_worker *w, struct batch *b, const struct stretch *runs, unsi
 	return i;
 }
 
+/* What SEAL needs of a way besides its first line: the peer's own link, the rest of an IPv6 address. */
+static inline void
+fetch_rest(const struct sl_worker *w, uint32_t peer)
+{
+	const struct sl_outer_path *path = sl_outer_path(w->paths, peer);
+
+	if (unlikely(path->link == SL_OUTER_LINK_OWN)) {
+		rte_prefetch0(&w->paths->own[peer]);
+		rte_prefetch0(&path->pass);
+	} else if (!w->paths->links[path->link].v4) {
+		rte_prefetch0(&path->pass);
+	}
+}
+
 /* Disposes of runs. Returns how many were disposed of: all, or those before one that older packets go before. */
 static unsigned
 handle(struct sl_worker *w, struct batch *b, struct stretch *runs, unsigned n)
@@ -537,8 +564,7 @@ handle(struct sl_worker *w, struct batch *b, struct stretch *runs, unsigned n)
 	b->cached = b->waits = false;
 	for (unsigned k = 0; k < n; k++) {
 		runs[k].good = still_good(w, &runs[k]);
-		if (unlikely(sl_outer_path(w->paths, runs[k].peer)->link == SL_OUTER_LINK_OWN))
-			rte_prefetch0(&w->paths->own[runs[k].peer]);
+		fetch_rest(w, runs[k].peer);
 	}
 	while (i < n) {
 		unsigned to = i + 1, judged;

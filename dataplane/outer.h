@@ -35,6 +35,19 @@ sl_outer_link(const struct sl_outer_paths *p, uint32_t peer)
 	return likely(place != SL_OUTER_LINK_OWN) ? &p->links[place] : &p->own[peer];
 }
 
+/*
+ * The sending half by which packets of this path are sealed. Only while the peer's `current` names the path's session, or did in
+ * this pass: a session's memory is its own until the pass is over.
+ */
+static inline struct sl_sender *
+sl_outer_sender(struct sl_dataplane *dp, uint32_t peer, const struct sl_outer_path *path)
+{
+	const struct sl_session_table *t = &dp->sessions;
+
+	return likely(path->sender < SL_PEER_SENDERS) ? &dp->peers.slots[peer].senders[path->sender] :
+							&t->slots[path->session & ((1u << t->slot_bits) - 1)].own;
+}
+
 /* Sets the source address of a template where it is still to be chosen. False where the interface has none. */
 bool sl_outer_source(struct sl_outer *outer, const struct sl_if *out_if);
 /*

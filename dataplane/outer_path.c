@@ -17,6 +17,7 @@ sl_outer_paths_create(struct sl_peer_share *shares, uint32_t capacity, int socke
 		return NULL;
 	p->shares = shares;
 	p->capacity = capacity;
+	p->epoch = 1;
 	p->own = sl_lazy_alloc_dense(capacity * sizeof(*p->own));
 	if (p->own == NULL) {
 		rte_free(p);

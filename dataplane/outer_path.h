@@ -1,22 +1,23 @@
 /*
- * The way of a peer's sealed packets from one worker to where they leave: a record of one cache line for each peer, which says
- * whether the way is still good and where it ends, and links, which hold what the ways over the same neighbour have in
- * common. So a packet of a peer that no cache knows costs one line here, and links stay in the near caches.
+ * The way of a peer's sealed packets from one worker to where they leave: a record for each peer, which says whether the way is
+ * still good and where it ends, and links, which hold what the ways over the same neighbour have in common. Links stay in
+ * the near caches, and all that a packet over IPv4 needs of a record lies in one line with the counters that it needs
+ * (struct sl_peer_share, peer.h).
  *
- * All of it belongs to one worker and is used on its thread. Records lie in struct sl_peer_share (peer.h), beside the
- * counters that the same packet needs.
+ * All of it belongs to one worker and is used on its thread.
  */
 #pragma once
 
 #include <assert.h>
 #include <stdalign.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <rte_ether.h>
 
 #include "dataplane/addr.h"
+#include "dataplane/sender.h"
 
-struct sl_sender;
 struct sl_peer_share;
 struct sl_outer;
 
@@ -50,37 +51,47 @@ static_assert(sizeof(struct sl_outer_link) == 128, "two lines");
 #define SL_OUTER_LINKS    256
 #define SL_OUTER_LINK_OWN UINT16_MAX
 
+/* Times that a path keeps, 2^27 ns (134 ms) each: so they fit, and do not come round within 18 years of uptime. */
+#define SL_PATH_TICK_SHIFT 27
+
+static inline uint32_t
+sl_path_tick(uint64_t ns)
+{
+	return (uint32_t)(ns >> SL_PATH_TICK_SHIFT);
+}
+
 /* The way of one peer's packets. ENCAP finds it and keeps it: a way to a port stays good over passes, until something that it
  * was made of has changed. */
 struct sl_outer_path {
 	/* What it was made of. */
-	alignas(64) uint64_t generation; /* of the tables; 0: good for one pass */
-	uint64_t judge_at;               /* ns: from here on it is to be found anew */
-	struct sl_sender *sender;        /* the session's sending half */
-	uint32_t live;                   /* the session's: while the peer's `current` is that, the sender is there (sender.h) */
-	uint32_t endpoint_seq;           /* the peer's */
-	uint32_t pass;                   /* of the worker in which it was found last */
+	uint32_t epoch;        /* of the tables; 0: good for one pass */
+	uint32_t judge_at;     /* sl_path_tick: from here on it is to be found anew */
+	uint32_t session;      /* its id: while the peer's `current` is that, the sending half is where `sender` says */
+	uint32_t endpoint_seq; /* the peer's */
 	/* The way. */
-	uint32_t receiver;               /* index, host order */
-	uint16_t port;                   /* UDP destination port, network order */
-	uint16_t link;                   /* place among the links, or SL_OUTER_LINK_OWN */
-	uint8_t dst[16];                 /* address, 4 or 16 bytes */
+	uint32_t receiver;     /* index, host order */
+	uint16_t port;         /* UDP destination port, network order */
+	uint16_t link;         /* place among the links, or SL_OUTER_LINK_OWN */
+	uint8_t sender;        /* which of the peer's places has the sending half; SL_PEER_SENDERS: the session's own */
 	/* SEAL's, within one burst: packets, and the place of their counters */
-	uint16_t take;
-	uint16_t turn;
+	uint8_t take;
+	uint8_t turn;
+	alignas(4) uint8_t dst[16]; /* address, 4 or 16 bytes */
+	uint32_t pass;         /* of the worker in which it was found last */
 };
 
-static_assert(sizeof(struct sl_outer_path) == 64, "one line");
+static_assert(offsetof(struct sl_outer_path, dst) == 28 && sizeof(struct sl_outer_path) == 48, "as struct sl_peer_share wants it");
 
 struct sl_outer_paths {
 	/* Sealed packets for ports are on the longer way over FRAGMENT and NEIGHBOUR: what is sealed later follows them. */
 	bool detour;
 	uint32_t pass;       /* counts calls of ENCAP's first pass: see sl_outer_paths_begin */
+	uint32_t epoch;      /* counts the generations of the tables that passes began with; never 0 */
 	uint64_t generation; /* of the tables, read when the pass began */
 	struct sl_peer_share *shares; /* by peer slot: the worker's, owned by struct sl_peers */
 	struct sl_outer_link *own;    /* by peer slot: address space, touched when used */
 	uint32_t capacity;            /* peer slots */
-	bool used[SL_OUTER_LINKS];    /* of links: by ways of this generation */
+	bool used[SL_OUTER_LINKS];    /* of links: by ways of this epoch */
 	struct sl_outer_link links[SL_OUTER_LINKS];
 };
 
@@ -99,6 +110,8 @@ sl_outer_paths_begin(struct sl_outer_paths *p, uint64_t generation)
 	if (p->generation == generation)
 		return;
 	p->generation = generation;
+	if (++p->epoch == 0)
+		p->epoch = 1;
 	memset(p->used, 0, sizeof(p->used));
 }
 
@@ -106,7 +119,7 @@ sl_outer_paths_begin(struct sl_outer_paths *p, uint64_t generation)
 void sl_outer_link_init(struct sl_outer_link *link, const struct sl_outer *outer, const struct rte_ether_hdr *ether);
 /*
  * Sets the peer's link to one like `link`: a shared one, or its own where another kind has that place. Returns it. Ways of
- * this generation keep theirs.
+ * this epoch keep theirs.
  */
 const struct sl_outer_link *sl_outer_link_set(struct sl_outer_paths *p, uint32_t peer, const struct sl_outer_link *link);
 /* The destination of a path, that of the template, and the receiver index of its session, host order. */

@@ -3,7 +3,7 @@
  * it and of its successor, the endpoint, and the
  * facts and stamps by which workers tell control what happened. Control owns
  * the slots (a peer keeps its slot for life); workers read, take counters, update the
- * endpoint under a sequence lock, raise facts and write their own line.
+ * endpoint under a sequence lock, raise facts and write their own shares.
  */
 #pragma once
 
@@ -46,7 +46,7 @@ struct sl_peer {
 	/* The first line. Read by workers, written by control (and by workers on roaming). */
 	_Atomic uint32_t current; /* the session to send on, by what its `live` says (sl_session_id); 0: none */
 	_Atomic uint8_t live;     /* 0: removed or not yet there; packets for it are dropped */
-	_Atomic uint8_t watched;  /* control looks at this peer's lines: ACTIVE need not be raised */
+	_Atomic uint8_t watched;  /* control looks at this peer's stamps: ACTIVE need not be raised */
 	uint16_t wg_if;
 	_Atomic uint32_t endpoint_seq;
 	_Atomic uint32_t facts; /* enum sl_peer_fact */
@@ -72,30 +72,37 @@ static_assert(offsetof(struct sl_peer, outer) == 128, "the endpoint has a line o
 #define SL_STAMP_TICK_SHIFT 20 /* 2^20 ns, about 1 ms */
 
 /*
- * Counters and stamps: one line per worker and peer, written by that worker alone, summed by control. Stamps in ns of
+ * Counters and stamps: for each worker and peer, written by that worker alone, summed by control. Stamps in ns of
  * the boot clock; 0: never. Bytes are outer UDP payloads, as `wg show` counts them.
  */
-struct sl_peer_line {
-	_Atomic uint64_t rx_bytes;
-	_Atomic uint64_t tx_bytes;
-	_Atomic uint64_t received;            /* any authenticated packet, last */
-	_Atomic uint64_t sent;                /* any authenticated packet, last */
-	_Atomic uint64_t data_sent_first;     /* first data (not keepalive) sent since the last authenticated receive */
-	_Atomic uint64_t data_sent;           /* data sent, last */
-	_Atomic uint64_t data_received_first; /* first data received since the last authenticated send */
-	_Atomic uint64_t data_received;       /* data received, last */
+struct sl_peer_sent {
+	_Atomic uint64_t bytes;
+	_Atomic uint64_t last;       /* any authenticated packet */
+	_Atomic uint64_t data_first; /* data (not keepalive) since the last authenticated receive */
+	_Atomic uint64_t data_last;
 };
 
-static_assert(sizeof(struct sl_peer_line) == 64, "one cache line");
+struct sl_peer_received {
+	_Atomic uint64_t bytes;
+	_Atomic uint64_t last;       /* any authenticated packet */
+	_Atomic uint64_t data_first; /* data since the last authenticated send */
+	_Atomic uint64_t data_last;
+};
 
 /*
- * What one worker keeps of one peer, in two lines of one page: what every packet to it needs. The path is the worker's alone
- * (outer_path.h).
+ * What one worker keeps of one peer: what every packet to it needs in the first line, what every packet from it needs in the
+ * second. The path is the worker's alone (outer_path.h); its destination begins in the first line, which is all of an IPv4
+ * address, and goes on in the second.
  */
 struct sl_peer_share {
-	struct sl_peer_line line;
+	alignas(64) struct sl_peer_sent sent;
 	struct sl_outer_path path;
+	struct sl_peer_received received;
 };
+
+static_assert(sizeof(struct sl_peer_share) == 128, "two lines");
+static_assert(offsetof(struct sl_peer_share, path.dst) + 4 == 64, "sending over IPv4 needs one of them");
+static_assert(offsetof(struct sl_peer_share, received) >= 64, "receiving needs one of them");
 
 /* Peers with facts to be read: a bit per peer and a bit per word of those. */
 struct sl_dirty {
@@ -114,10 +121,10 @@ struct sl_peers {
 	uint16_t workers;
 };
 
-static inline struct sl_peer_line *
-sl_peer_line(const struct sl_peers *p, uint16_t worker, uint32_t slot)
+static inline struct sl_peer_share *
+sl_peer_share(const struct sl_peers *p, uint16_t worker, uint32_t slot)
 {
-	return &p->shares[worker][slot].line;
+	return &p->shares[worker][slot];
 }
 
 /* 0 or -ENOMEM. Slots start zeroed: not live. */
@@ -170,8 +177,8 @@ struct sl_peer_totals {
 };
 
 void sl_peer_totals(const struct sl_peers *p, uint32_t slot, struct sl_peer_totals *out);
-/* Control: zeroes the lines of a slot whose peer is gone and whom no worker can hold any more. */
-void sl_peer_lines_clear(struct sl_peers *p, uint32_t slot);
+/* Control: zeroes counters and stamps of a slot whose peer is gone and whom no worker can hold any more. */
+void sl_peer_stamps_clear(struct sl_peers *p, uint32_t slot);
 
 /*
  * Worker: stamps for a run of one peer's packets at `now` ns. bytes: UDP payload bytes of the run; data: whether any of

@@ -1,16 +1,17 @@
 /*
- * Counters and stamps of peers: every worker writes lines of its own, control
+ * Counters and stamps of peers: every worker writes records of its own, control
  * adds them up.
  *
  * What is hard is "first data sent since the last authenticated receive" where
- * one worker sends and another receives. A sender learns of a receive in two
- * ways: exactly from its own line, and at the grain of a tick from the shared
- * received_tick, which costs receivers a store once a millisecond instead of
- * a shared line per burst. Let F be the sender's own first stamp:
+ * one worker sends and another receives. A sender learns of a receive at the
+ * grain of a tick from the shared received_tick, which costs receivers a store
+ * once a millisecond instead of a shared line per burst. Let F be the sender's
+ * own first stamp:
  *   received_tick after F's tick   something came after it: it is answered, the next data sent is a new first
  *   received_tick before F's tick  nothing came: it stands
- *   the same tick                  the shared stamp cannot tell: the other workers' lines, in ns, decide
- * The last is rare and only reads. Lines are stamped with the time of a pass,
+ *   the same tick                  the shared stamp cannot tell: the workers' own ones, in ns, decide, its own first
+ * The last only reads. So a worker that only sends to a peer looks at nothing that receivers write but the tick, which is
+ * in a line that it has. Records are stamped with the time of a pass,
  * so events of two workers are ordered as far as their passes are, to within
  * a tick; those of one worker exactly. Data received that nothing has been
  * sent after works the same way with the roles exchanged.
@@ -78,44 +79,43 @@ shared_order(uint32_t shared, uint64_t first, uint64_t now)
 	return age < first_age ? LATER : age == first_age ? SAME_TICK : EARLIER;
 }
 
-/* The newest of one stamp over all workers but `self`; field: its offset in the line. */
-static uint64_t
-newest_of_others(const struct sl_peers *p, uint16_t self, uint32_t slot, size_t field)
+/* A stamp of one worker; field: its offset in the share. */
+static inline uint64_t
+stamp_of(const struct sl_peers *p, uint16_t worker, uint32_t slot, size_t field)
 {
-	uint64_t newest = 0;
+	const void *stamp = (const char *)sl_peer_share(p, worker, slot) + field;
 
-	for (uint16_t w = 0; w < p->workers; w++) {
-		const void *stamp = (const char *)sl_peer_line(p, w, slot) + field;
+	return get(stamp);
+}
 
-		if (w != self)
-			newest = RTE_MAX(newest, get(stamp));
-	}
-	return newest;
+/* Whether any worker's stamp is at least `from`. That of `self` is the likeliest, and in its caches. */
+static bool
+any_since(const struct sl_peers *p, uint16_t self, uint32_t slot, size_t field, uint64_t from)
+{
+	if (stamp_of(p, self, slot, field) >= from)
+		return true;
+	for (uint16_t w = 0; w < p->workers; w++)
+		if (w != self && stamp_of(p, w, slot, field) >= from)
+			return true;
+	return false;
 }
 
 void
 sl_peer_stamp_received(struct sl_peers *p, uint16_t worker, uint32_t slot, uint64_t now, uint64_t bytes, bool data)
 {
-	struct sl_peer_line *line = sl_peer_line(p, worker, slot);
+	struct sl_peer_received *received = &sl_peer_share(p, worker, slot)->received;
 	struct sl_peer *peer = &p->slots[slot];
 
-	put(&line->rx_bytes, get(&line->rx_bytes) + bytes);
-	put(&line->received, now);
+	put(&received->bytes, get(&received->bytes) + bytes);
+	put(&received->last, now);
 	if (data) {
-		uint64_t first = get(&line->data_received_first);
-		uint32_t shared = atomic_load_explicit(&peer->sent_tick, memory_order_relaxed);
-		bool answered = first == 0 || get(&line->sent) >= first;
+		uint64_t first = get(&received->data_first);
+		enum order order = shared_order(atomic_load_explicit(&peer->sent_tick, memory_order_relaxed), first, now);
 
-		if (!answered) {
-			enum order order = shared_order(shared, first, now);
-
-			answered = order == LATER;
-			if (unlikely(order == SAME_TICK))
-				answered = newest_of_others(p, worker, slot, offsetof(struct sl_peer_line, sent)) >= first;
-		}
-		if (answered)
-			put(&line->data_received_first, now);
-		put(&line->data_received, now);
+		if (first == 0 || order == LATER ||
+			(order == SAME_TICK && any_since(p, worker, slot, offsetof(struct sl_peer_share, sent.last), first)))
+			put(&received->data_first, now);
+		put(&received->data_last, now);
 	}
 	stamp_tick(&peer->received_tick, now);
 }
@@ -123,27 +123,21 @@ sl_peer_stamp_received(struct sl_peers *p, uint16_t worker, uint32_t slot, uint6
 void
 sl_peer_stamp_sent(struct sl_peers *p, uint16_t worker, uint32_t slot, uint64_t now, uint64_t bytes, bool data)
 {
-	struct sl_peer_line *line = sl_peer_line(p, worker, slot);
+	struct sl_peer_sent *sent = &sl_peer_share(p, worker, slot)->sent;
 	struct sl_peer *peer = &p->slots[slot];
 
-	put(&line->tx_bytes, get(&line->tx_bytes) + bytes);
+	put(&sent->bytes, get(&sent->bytes) + bytes);
 	if (data) {
-		uint64_t first = get(&line->data_sent_first);
-		uint32_t shared = atomic_load_explicit(&peer->received_tick, memory_order_relaxed);
-		bool answered = first == 0 || get(&line->received) > first;
+		uint64_t first = get(&sent->data_first);
+		enum order order = shared_order(atomic_load_explicit(&peer->received_tick, memory_order_relaxed), first, now);
 
-		if (!answered) {
-			enum order order = shared_order(shared, first, now);
-
-			answered = order == LATER;
-			if (unlikely(order == SAME_TICK))
-				answered = newest_of_others(p, worker, slot, offsetof(struct sl_peer_line, received)) > first;
-		}
-		if (answered)
-			put(&line->data_sent_first, now);
-		put(&line->data_sent, now);
+		if (first == 0 || order == LATER ||
+			(order == SAME_TICK &&
+				any_since(p, worker, slot, offsetof(struct sl_peer_share, received.last), first + 1)))
+			put(&sent->data_first, now);
+		put(&sent->data_last, now);
 	}
-	put(&line->sent, now);
+	put(&sent->last, now);
 	stamp_tick(&peer->sent_tick, now);
 }
 
@@ -163,26 +157,26 @@ sl_peer_totals(const struct sl_peers *p, uint32_t slot, struct sl_peer_totals *o
 	struct sl_peer_totals t = {0};
 
 	for (uint16_t w = 0; w < p->workers; w++) {
-		const struct sl_peer_line *line = sl_peer_line(p, w, slot);
+		const struct sl_peer_share *share = sl_peer_share(p, w, slot);
 
-		t.rx_bytes += get(&line->rx_bytes);
-		t.tx_bytes += get(&line->tx_bytes);
-		t.received = RTE_MAX(t.received, get(&line->received));
-		t.sent = RTE_MAX(t.sent, get(&line->sent));
-		t.data_sent = RTE_MAX(t.data_sent, get(&line->data_sent));
-		t.data_received = RTE_MAX(t.data_received, get(&line->data_received));
+		t.rx_bytes += get(&share->received.bytes);
+		t.tx_bytes += get(&share->sent.bytes);
+		t.received = RTE_MAX(t.received, get(&share->received.last));
+		t.sent = RTE_MAX(t.sent, get(&share->sent.last));
+		t.data_sent = RTE_MAX(t.data_sent, get(&share->sent.data_last));
+		t.data_received = RTE_MAX(t.data_received, get(&share->received.data_last));
 	}
 	for (uint16_t w = 0; w < p->workers; w++) {
-		const struct sl_peer_line *line = sl_peer_line(p, w, slot);
-		uint64_t first = get(&line->data_sent_first);
-		uint64_t last = get(&line->data_sent);
+		const struct sl_peer_share *share = sl_peer_share(p, w, slot);
+		uint64_t first = get(&share->sent.data_first);
+		uint64_t last = get(&share->sent.data_last);
 
 		if (first != 0 && first >= t.received)
 			t.unanswered_since = earlier(t.unanswered_since, first);
 		else if (last > t.received)
 			t.unanswered_since = earlier(t.unanswered_since, last);
-		first = get(&line->data_received_first);
-		last = get(&line->data_received);
+		first = get(&share->received.data_first);
+		last = get(&share->received.data_last);
 		if (first > t.sent)
 			t.owed_since = earlier(t.owed_since, first);
 		else if (last > t.sent)
@@ -200,19 +194,19 @@ clear(_Atomic uint64_t *v)
 }
 
 void
-sl_peer_lines_clear(struct sl_peers *p, uint32_t slot)
+sl_peer_stamps_clear(struct sl_peers *p, uint32_t slot)
 {
 	for (uint16_t w = 0; w < p->workers; w++) {
-		struct sl_peer_line *line = sl_peer_line(p, w, slot);
+		struct sl_peer_share *share = sl_peer_share(p, w, slot);
 
-		clear(&line->rx_bytes);
-		clear(&line->tx_bytes);
-		clear(&line->received);
-		clear(&line->sent);
-		clear(&line->data_sent_first);
-		clear(&line->data_sent);
-		clear(&line->data_received_first);
-		clear(&line->data_received);
+		clear(&share->sent.bytes);
+		clear(&share->sent.last);
+		clear(&share->sent.data_first);
+		clear(&share->sent.data_last);
+		clear(&share->received.bytes);
+		clear(&share->received.last);
+		clear(&share->received.data_first);
+		clear(&share->received.data_last);
 	}
 	atomic_store_explicit(&p->slots[slot].received_tick, 0, memory_order_relaxed);
 	atomic_store_explicit(&p->slots[slot].sent_tick, 0, memory_order_relaxed);

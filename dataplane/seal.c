@@ -13,12 +13,14 @@
 
 /* Workers may each add a burst to a counter that has just reached its limit: it must not come round to 0. */
 static_assert(SL_WORKERS_MAX * SL_BURST <= UINT64_MAX - SL_REJECT_AFTER_MESSAGES, "send counters cannot wrap");
+static_assert(SL_BURST <= UINT8_MAX, "struct sl_outer_path counts a burst's packets and turns");
 static_assert(SL_PADDING_MULTIPLE <= SL_TAG_LEN, "padding is no longer than the tag");
 
 /* The packets of one path in a burst. */
 struct turn {
 	struct sl_outer_path *path;
 	const struct sl_outer_link *link;
+	struct sl_sender *sender;
 	uint32_t peer;
 	bool data;          /* more than keepalives */
 	uint64_t next, end; /* counters reserved and not used yet */
@@ -123,9 +125,10 @@ collect(struct sl_worker *w, struct burst *b, struct rte_mbuf **pkts, unsigned n
 		if (unlikely(m == NULL))
 			continue;
 		if (path->take++ == 0) {
-			path->turn = (uint16_t)b->n_turns++;
+			path->turn = (uint8_t)b->n_turns++;
 			b->turns[path->turn].path = path;
 			b->turns[path->turn].link = link;
+			b->turns[path->turn].sender = sl_outer_sender(w->dp, peer, path);
 			b->turns[path->turn].peer = peer;
 		}
 		b->turn[b->n] = &b->turns[path->turn];
@@ -138,7 +141,7 @@ static void
 reserve(struct turn *t)
 {
 	struct sl_outer_path *path = t->path;
-	struct sl_sender *s = path->sender;
+	struct sl_sender *s = t->sender;
 	uint64_t base = atomic_load_explicit(&s->counter, memory_order_relaxed);
 
 	if (likely(base < s->limit))
@@ -178,7 +181,7 @@ frame(struct sl_worker *w, struct rte_mbuf *m, struct turn *t, uint32_t pad, uin
 	t->bytes += message;
 	t->data |= m->pkt_len > 0;
 	*job = (struct sl_aead_job){
-		.key = t->path->sender->key,
+		.key = t->sender->key,
 		.counter = counter,
 		.src = data,
 		.dst = data,

@@ -144,7 +144,7 @@ sl_proto_peer_add(struct sl_proto_if *ifp, const uint8_t public_key[SL_KEY_LEN],
 static void
 free_peer(struct sl_proto *core, struct sl_proto_peer *peer)
 {
-	sl_peer_lines_clear(core->peers, peer->slot);
+	sl_peer_stamps_clear(core->peers, peer->slot);
 	atomic_store_explicit(&core->peers->slots[peer->slot].facts, 0, memory_order_relaxed);
 	put_slot(core, peer->slot);
 	free(peer);

@@ -55,7 +55,7 @@ reset(struct fuzz_rig *f)
 		rig_peer(r, i + 1, peers[i].wg_if, peers[i].endpoint, NULL);
 		atomic_store(&r->dp->peers.slots[i + 1].facts, 0);
 		for (unsigned line = 0; line < 2; line++)
-			memset(sl_peer_line(&r->dp->peers, line, i + 1), 0, sizeof(struct sl_peer_line));
+			memset(sl_peer_share(&r->dp->peers, line, i + 1), 0, sizeof(struct sl_peer_share));
 	}
 	for (unsigned i = 0; i < FUZZ_SESSIONS; i++)
 		reset_session(f, i);

@@ -118,10 +118,10 @@ Test(proto_peers, a_slot_waits_for_its_packets)
 	cr_assert_eq(sim_count(&sim, SIM_PURGE, 0, 0), 1, "asked once more");
 	atomic_store(&a->peers.slots[slot].staged, 3);
 	sl_proto_advance(a->core, sim.now, 1);
-	cr_assert_eq(atomic_load(&sl_peer_line(&a->peers, 0, slot)->tx_bytes), 100, "not yet free");
+	cr_assert_eq(atomic_load(&sl_peer_share(&a->peers, 0, slot)->sent.bytes), 100, "not yet free");
 	atomic_store(&a->peers.slots[slot].staged, 0);
 	sl_proto_advance(a->core, sim.now, 1);
-	cr_assert_eq(atomic_load(&sl_peer_line(&a->peers, 0, slot)->tx_bytes), 0);
+	cr_assert_eq(atomic_load(&sl_peer_share(&a->peers, 0, slot)->sent.bytes), 0);
 }
 
 /* 500 times under way: everything is back in the end. */

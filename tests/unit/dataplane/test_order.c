@@ -347,7 +347,7 @@ Test(order, a_removed_peers_messages_end)
 	atomic_store(&peer->live, 0);
 	sl_session_release(&o.r->dp->sessions, o.s.slot);
 	sl_reclaim_poll(o.r->dp->reclaim);
-	sl_peer_lines_clear(&o.r->dp->peers, ORDER_PEER);
+	sl_peer_stamps_clear(&o.r->dp->peers, ORDER_PEER);
 	atomic_fetch_add(&peer->incarnation, 1);
 	atomic_store(&peer->live, 1);
 	o.s = rig_session(o.r, ORDER_PEER, false, true);

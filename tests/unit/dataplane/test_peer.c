@@ -321,7 +321,7 @@ Test(peer, totals_add_up_and_are_cleared)
 	cr_expect_eq(t.received, T + 9);
 	cr_expect_eq(t.data_sent, T);
 	cr_expect_eq(t.data_received, T + 1);
-	sl_peer_lines_clear(&peers, 9);
+	sl_peer_stamps_clear(&peers, 9);
 	sl_peer_totals(&peers, 9, &t);
 	cr_expect_eq(t.tx_bytes + t.rx_bytes + t.sent + t.received + t.data_sent + t.data_received, 0);
 	cr_expect_eq(t.unanswered_since + t.owed_since, 0);

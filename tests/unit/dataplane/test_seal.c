@@ -44,7 +44,7 @@ every_size(const char *endpoint, unsigned outer_hdr)
 		cr_assert_eq(r->sent[0].m->pkt_len, 14 + outer_hdr + 32 + n);
 		rig_forget_sent(r);
 	}
-	cr_expect_eq(atomic_load(&sl_peer_line(&r->dp->peers, 0, PEER)->sent), r->now);
+	cr_expect_eq(atomic_load(&sl_peer_share(&r->dp->peers, 0, PEER)->sent.last), r->now);
 	finish(r);
 }
 
