@@ -38,7 +38,7 @@ struct helper {
 	struct model *m;
 	pthread_t thread;
 	uint64_t random;
-	uint64_t batches;
+	_Atomic uint64_t batches; /* written by the helper alone */
 	_Atomic bool stop;
 	bool running;
 };
@@ -53,7 +53,7 @@ struct model {
 	struct order_model_config cfg;
 	struct order_model_result result;
 	struct helper helpers[HELPERS_MAX];
-	uint64_t rotations;
+	_Atomic uint64_t rotations; /* written by control alone */
 };
 
 static uint64_t
@@ -342,6 +342,16 @@ account(struct owner *o)
 	r->wrong = atomic_load(&m->wrong);
 }
 
+/* Whether every thread has done something yet: on a busy machine one may not have run at all when the packets are through. */
+static bool
+all_took_part(const struct model *m)
+{
+	for (unsigned i = 0; i < m->cfg.helpers; i++)
+		if (m->helpers[i].batches == 0)
+			return false;
+	return !m->cfg.control || m->rotations > 0;
+}
+
 struct order_model_result
 order_model_run(const struct order_model_config *cfg)
 {
@@ -361,7 +371,8 @@ order_model_run(const struct order_model_config *cfg)
 	}
 	if (cfg->control && pthread_create(&thread, NULL, control, m) != 0)
 		fail(m, "a thread could not be started");
-	while (m->result.received < cfg->packets && atomic_load_explicit(&m->wrong, memory_order_relaxed) == NULL)
+	while ((m->result.received < cfg->packets || !all_took_part(m)) &&
+		atomic_load_explicit(&m->wrong, memory_order_relaxed) == NULL)
 		pass(&o, true);
 	while (sl_order_ring_out(&m->ring) > 0)
 		pass(&o, false);

@@ -13,7 +13,7 @@
 
 struct order_model_config {
 	uint64_t seed;
-	uint64_t packets;  /* that the owner receives */
+	uint64_t packets;  /* that the owner receives, at least */
 	unsigned helpers;
 	unsigned full;     /* tickets from which the owner's ring counts as full; at most SL_ORDER_TICKETS */
 	bool switching;    /* handing out goes on and off all the time */
@@ -28,5 +28,5 @@ struct order_model_result {
 	uint64_t rotations, switches;
 };
 
-/* Runs until all packets are accounted for. */
+/* Runs until so many packets have come, every thread has done something, and all packets are accounted for. */
 struct order_model_result order_model_run(const struct order_model_config *cfg);
