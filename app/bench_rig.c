@@ -162,8 +162,8 @@ add_session(struct sl_bench_rig *rig, uint32_t i, const struct sl_bench_rig *oth
 	struct sl_session_keys keys = {
 		.created = START_NS,
 		.initiator = rig->sender,
-		.send_limit = SL_REJECT_AFTER_MESSAGES,
 		.remote_index = other ? other->sessions[i]->index : i,
+		.incarnation = atomic_load(&rig->dp->peers.slots[i].live),
 	};
 	uint32_t slot = sl_session_reserve(t, i, SL_RIG_WG);
 
@@ -190,9 +190,9 @@ add_peer(struct sl_bench_rig *rig, uint32_t i, struct sl_lpm *cryptokey, const s
 
 	sl_outer_make(&outer, &remote, &local, SL_RIG_LISTEN);
 	peer->wg_if = SL_RIG_WG;
-	sl_peer_outer_write(peer, &outer);
+	sl_peer_outer_write(&rig->dp->peers, i, &outer);
 	atomic_store(&peer->watched, 1);
-	atomic_store(&peer->live, 1);
+	atomic_store(&peer->live, sl_peers_incarnation(&rig->dp->peers));
 	err = sl_lpm_set(cryptokey, &allowed, i + 1, NULL);
 	if (!err)
 		err = sl_lpm_set(rig->dp->routes.lpm, &allowed, SL_ROUTE(SL_ROUTE_PEER, i), NULL);

@@ -111,8 +111,7 @@ add_peer(struct pass_set *s, uint32_t i)
 {
 	struct sl_peer *peer = &s->dp->peers.slots[i];
 	struct sl_endpoint remote = {.ip = ip4(OUTER_NET + i), .port = 4444};
-	struct sl_session_keys keys = {
-		.created = START_NS, .initiator = true, .send_limit = SL_REJECT_AFTER_MESSAGES, .remote_index = i};
+	struct sl_session_keys keys = {.created = START_NS, .initiator = true, .remote_index = i};
 	struct sl_prefix allowed = prefix(peer_addr(i), 32);
 	struct sl_ip local = ip4(GATEWAY + 9);
 	struct sl_outer outer;
@@ -120,9 +119,10 @@ add_peer(struct pass_set *s, uint32_t i)
 
 	sl_outer_make(&outer, &remote, &local, LISTEN_PORT);
 	peer->wg_if = PASS_WG;
-	sl_peer_outer_write(peer, &outer);
+	sl_peer_outer_write(&s->dp->peers, i, &outer);
 	atomic_store(&peer->watched, 1);
-	atomic_store(&peer->live, 1);
+	keys.incarnation = sl_peers_incarnation(&s->dp->peers);
+	atomic_store(&peer->live, keys.incarnation);
 	sl_peer_stamps_clear(&s->dp->peers, i); /* what it would do at the first packet is a page fault */
 	sl_lpm_set(sl_dataplane_if(s->dp, PASS_WG)->cryptokey, &allowed, i + 1, NULL);
 	sl_lpm_set(s->dp->routes.lpm, &allowed, SL_ROUTE(SL_ROUTE_PEER, i), NULL);

@@ -65,7 +65,7 @@ static const struct sl_proto_ops ops = {
 static bool
 give_session(struct rig *r, struct sl_proto_peer *peer)
 {
-	struct sl_session_keys keys = {.initiator = true, .created = r->now, .send_limit = SL_REJECT_AFTER_MESSAGES};
+	struct sl_session_keys keys = {.initiator = true, .created = r->now};
 	struct sl_proto_handshake *hs = sl_handshake_get(peer);
 	uint32_t index;
 

@@ -33,12 +33,10 @@ static void fetch(const struct sl_worker *w, const uint32_t *peers)
 {
 	const struct sl_dataplane *dp = w->dp;
 
-	for (unsigned i = 0; i < BURST; i++) {
-		rte_prefetch0(&dp->peers.slots[peers[i]]);
-		rte_prefetch0(&dp->peers.slots[peers[i]].senders[0].counter);
-	}
 	for (unsigned i = 0; i < BURST; i++)
-		rte_prefetch0(sl_peer_share(&dp->peers, w->index, peers[i]));
+		rte_prefetch0(&dp->peers.slots[peers[i]]);
+	for (unsigned i = 0; i < BURST; i++)
+		rte_prefetch0(sl_outer_path(w->paths, peers[i]));
 }
 
 static uint64_t look(const struct sl_worker *w, const uint32_t *peers)
@@ -49,7 +47,7 @@ static uint64_t look(const struct sl_worker *w, const uint32_t *peers)
 	for (unsigned i = 0; i < BURST; i++) {
 		const struct sl_peer *peer = &dp->peers.slots[peers[i]];
 
-		sum += atomic_load(&peer->current) + atomic_load(&peer->senders[0].counter);
+		sum += atomic_load(&peer->current) + sl_sender_counter(&peer->first);
 		sum += sl_outer_path(w->paths, peers[i])->epoch;
 	}
 	return sum;

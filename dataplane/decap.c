@@ -88,7 +88,7 @@ update_endpoint(struct sl_worker *w, const struct run *run, struct rte_mbuf *m)
 	struct sl_outer outer;
 	struct sl_ip local;
 
-	sl_peer_outer_read(run->peer, &outer);
+	sl_peer_outer_read(&w->dp->peers, run->slot, &outer);
 	if (likely(same_endpoint(&outer, family, ip, udp)))
 		return;
 	if (family == SL_AF_INET) {
@@ -100,7 +100,7 @@ update_endpoint(struct sl_worker *w, const struct run *run, struct rte_mbuf *m)
 	}
 	remote.port = rte_be_to_cpu_16(udp->src_port);
 	sl_outer_make(&outer, &remote, &local, rte_be_to_cpu_16(udp->dst_port));
-	if (sl_peer_outer_write(run->peer, &outer))
+	if (sl_peer_outer_write(&w->dp->peers, run->slot, &outer))
 		sl_peer_raise(&w->dp->peers, run->slot, SL_FACT_ENDPOINT);
 }
 
@@ -145,8 +145,7 @@ note_traffic(struct sl_worker *w, const struct run *run)
 static bool
 still_there(const struct run *run)
 {
-	return atomic_load_explicit(&run->peer->live, memory_order_acquire) &&
-	       atomic_load_explicit(&run->peer->incarnation, memory_order_relaxed) == run->session->incarnation;
+	return atomic_load_explicit(&run->peer->live, memory_order_acquire) == run->session->incarnation;
 }
 
 /* One run up to its plaintexts; returns how many packets are left of it. */

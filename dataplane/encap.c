@@ -11,7 +11,7 @@
 
 /* How long a path is used before it is found anew: control learns of a neighbour in use that late. */
 #define PATH_AGE_NS (500 * SL_NSEC_PER_MSEC)
-/* Counters that leave enough before any limit that someone must be told of. */
+/* Counters below leave more before any limit that someone must be told of than can be sent while a path is used. */
 #define PATH_COUNTERS (SL_REKEY_AFTER_MESSAGES / 2)
 
 enum verdict {
@@ -82,7 +82,7 @@ usable_session(const struct sl_worker *w, uint32_t slot, uint32_t current)
 	/* Written so that a session made after this pass began counts as new. */
 	if (unlikely(w->now >= s->created + SL_REJECT_AFTER_TIME_NS))
 		return NULL;
-	if (unlikely(atomic_load_explicit(&s->sender->counter, memory_order_relaxed) >= s->sender->limit))
+	if (unlikely(sl_sender_counter(s->sender) >= SL_REJECT_AFTER_MESSAGES))
 		return NULL;
 	return s;
 }
@@ -137,7 +137,7 @@ judge_peer(struct sl_worker *w, uint32_t slot, struct sl_outer *outer, uint32_t 
 		refuse(o, SL_DROP_INTERFACE_DOWN);
 		return NULL;
 	}
-	sl_peer_outer_read(peer, outer);
+	sl_peer_outer_read(&w->dp->peers, slot, outer);
 	if (unlikely(outer->family == SL_AF_NONE)) {
 		refuse(o, SL_DROP_NO_ENDPOINT);
 		return NULL;
@@ -149,7 +149,7 @@ judge_peer(struct sl_worker *w, uint32_t slot, struct sl_outer *outer, uint32_t 
 		o->verdict = WAIT_SESSION;
 		return NULL;
 	}
-	if (unlikely(atomic_load_explicit(&peer->staged, memory_order_relaxed) != 0 &&
+	if (unlikely(atomic_load_explicit(&w->dp->peers.rest[slot].staged, memory_order_relaxed) != 0 &&
 		    sl_staged_peer_count(w->staged, slot) > 0)) {
 		o->verdict = FIRST_PEER;
 		return NULL;
@@ -196,7 +196,7 @@ watch_age(struct sl_worker *w, const struct sl_session *s)
 {
 	bool old = s->initiator && w->now >= s->created + SL_REKEY_AFTER_TIME_NS;
 
-	if (unlikely(old || atomic_load_explicit(&s->sender->counter, memory_order_relaxed) > SL_REKEY_AFTER_MESSAGES))
+	if (unlikely(old || sl_sender_counter(s->sender) > SL_REKEY_AFTER_MESSAGES))
 		sl_peer_raise(&w->dp->peers, s->peer, SL_FACT_REKEY_SEND);
 }
 
@@ -242,10 +242,8 @@ make_link(struct sl_worker *w, const struct run *r, const struct sl_outer_hop *h
 static uint8_t
 place_of(const struct sl_worker *w, const struct run *r)
 {
-	const struct sl_sender *places = w->dp->peers.slots[r->peer].senders;
-
 	for (uint8_t i = 0; i < SL_PEER_SENDERS; i++)
-		if (r->session->sender == &places[i])
+		if (r->session->sender == sl_peer_sender(&w->dp->peers, r->peer, i))
 			return i;
 	return SL_PEER_SENDERS;
 }
@@ -256,17 +254,19 @@ keep_path(struct sl_worker *w, struct run *r, const struct sl_outer_hop *hop)
 {
 	struct sl_outer_path *path = sl_outer_path(w->paths, r->peer);
 	struct sl_outer_link link;
+	bool keep;
 
 	path->session = r->session_id;
 	path->sender = place_of(w, r);
 	path->endpoint_seq = r->endpoint_seq;
 	path->judge_at = sl_path_tick(judge_at(w, r->session));
-	path->pass = w->paths->pass;
-	sl_outer_path_aim(path, &r->outer, r->session->remote_index);
+	sl_outer_path_rest(w->paths, r->peer)->pass = w->paths->pass;
+	sl_outer_path_aim(path, sl_outer_path_rest(w->paths, r->peer), &r->outer, r->session->remote_index);
 	make_link(w, r, hop, &link);
 	r->link = sl_outer_link_set(w->paths, r->peer, &link);
-	/* Of a nested tunnel the sessions outside this one were looked at, which are not compared again. */
-	path->epoch = link.to_port ? w->paths->epoch : 0;
+	/* Of a nested tunnel the sessions outside this one were looked at, which are not compared again; nor are counters. */
+	keep = link.to_port && sl_sender_counter(r->session->sender) < PATH_COUNTERS;
+	path->epoch = keep ? w->paths->epoch : 0;
 }
 
 /* Finds the way of a run whose session is known; the run's link is set where the outcome is READY. */
@@ -422,9 +422,10 @@ judge_peers(struct sl_worker *w, struct batch *b, unsigned from, unsigned to)
 static const struct sl_outer_link *
 recent_link(const struct sl_worker *w, const struct run *r)
 {
-	const struct sl_outer_path *path = sl_outer_path(w->paths, r->peer);
+	bool found = sl_outer_path_rest(w->paths, r->peer)->pass == w->paths->pass &&
+		sl_outer_path(w->paths, r->peer)->session == r->session_id;
 
-	return path->pass == w->paths->pass && path->session == r->session_id ? sl_outer_link(w->paths, r->peer) : NULL;
+	return found ? sl_outer_link(w->paths, r->peer) : NULL;
 }
 
 static void
@@ -470,7 +471,7 @@ judge(struct sl_worker *w, struct batch *b, const struct stretch *runs, unsigned
 		b->runs[i].pkts = runs[i].pkts;
 		b->runs[i].n = runs[i].n;
 		b->runs[i].peer = runs[i].peer;
-		rte_prefetch0(w->dp->peers.slots[runs[i].peer].outer);
+		rte_prefetch0(&w->dp->peers.outers[runs[i].peer]);
 		fetch_session(w, runs[i].peer);
 	}
 	judge_peers(w, b, from, to);
@@ -506,8 +507,9 @@ gather(struct stretch *runs, struct rte_mbuf **pkts, unsigned n, unsigned *took)
 }
 
 /*
- * Whether what an earlier pass found out still holds: the same tables, peer, endpoint and session, none of them old, and nothing
- * of the peer waits. Whatever differs, or has to be told, is found and told by judging the run. The session is the same where
+ * Whether what an earlier pass found out still holds: the same tables, peer, endpoint and session, none of them old. Whatever
+ * differs, or has to be told, is found and told by judging the run; so is what waits for a peer (sl_staged_add_peer), and
+ * counters do not come near their limit while a way is kept. The session is the same where
  * `current` has its id (which comes again after 256 sessions in one slot at the earliest, more than there are in a path's
  * age), and its sending half is then where it was: so the session itself is not looked at.
  */
@@ -517,13 +519,11 @@ still_good(const struct sl_worker *w, const struct stretch *r)
 	const struct sl_peer *peer = &w->dp->peers.slots[r->peer];
 	const struct sl_outer_path *path = sl_outer_path(w->paths, r->peer);
 	uint32_t current = atomic_load_explicit(&peer->current, memory_order_acquire);
-	const struct sl_sender *s = sl_outer_sender(w->dp, r->peer, path);
 
 	return likely(path->epoch == w->paths->epoch && r->plain && sl_path_tick(w->now) < path->judge_at &&
 		      atomic_load_explicit(&peer->live, memory_order_acquire) &&
 		      atomic_load_explicit(&peer->endpoint_seq, memory_order_acquire) == path->endpoint_seq &&
-		      atomic_load_explicit(&peer->staged, memory_order_relaxed) == 0 && current == path->session &&
-		      atomic_load_explicit(&s->counter, memory_order_relaxed) < RTE_MIN(s->limit, PATH_COUNTERS));
+		      current == path->session);
 }
 
 /* Those on a good path. Returns the first that is not. */
@@ -541,18 +541,18 @@ send_good(struct sl_worker *w, struct batch *b, const struct stretch *runs, unsi
 	return i;
 }
 
-/* What SEAL needs of a way besides its first line: the peer's own link, the rest of an IPv6 address. */
+/* What SEAL needs besides the peer's line and the path's: another place, the peer's own link, the rest of an IPv6 address. */
 static inline void
 fetch_rest(const struct sl_worker *w, uint32_t peer)
 {
 	const struct sl_outer_path *path = sl_outer_path(w->paths, peer);
 
-	if (unlikely(path->link == SL_OUTER_LINK_OWN)) {
+	if (path->sender != 0)
+		rte_prefetch0(sl_outer_sender(w->dp, peer, path));
+	if (unlikely(path->link == SL_OUTER_LINK_OWN))
 		rte_prefetch0(&w->paths->own[peer]);
-		rte_prefetch0(&path->pass);
-	} else if (!w->paths->links[path->link].v4) {
-		rte_prefetch0(&path->pass);
-	}
+	if (path->link == SL_OUTER_LINK_OWN || !w->paths->links[path->link].v4)
+		rte_prefetch0(sl_outer_path_rest(w->paths, peer));
 }
 
 /* Disposes of runs. Returns how many were disposed of: all, or those before one that older packets go before. */
@@ -564,7 +564,8 @@ handle(struct sl_worker *w, struct batch *b, struct stretch *runs, unsigned n)
 	b->cached = b->waits = false;
 	for (unsigned k = 0; k < n; k++) {
 		runs[k].good = still_good(w, &runs[k]);
-		fetch_rest(w, runs[k].peer);
+		if (likely(runs[k].good))
+			fetch_rest(w, runs[k].peer);
 	}
 	while (i < n) {
 		unsigned to = i + 1, judged;

@@ -161,7 +161,7 @@ sort_out(struct burst *b, struct rte_mbuf **pkts, unsigned n)
 }
 
 /*
- * What ENCAP and SEAL will touch of a peer: keys and counters, the way and the worker's stamps. Asked for twice in a burst, for a
+ * What ENCAP and SEAL will touch of a peer: its state with a place, the way with the worker's stamps. Asked for twice in a burst, for a
  * core that has no room for another request drops it.
  */
 static inline void
@@ -169,8 +169,8 @@ fetch_peer(const struct burst *b, uint32_t peer)
 {
 	const struct sl_worker *w = b->w;
 
-	rte_prefetch0(&w->dp->peers.slots[peer].senders[0].counter); /* the record's second line */
-	rte_prefetch0(sl_peer_share(&w->dp->peers, w->index, peer)); /* what sending needs of it */
+	rte_prefetch0(&w->dp->peers.slots[peer]);
+	rte_prefetch0(sl_outer_path(w->paths, peer));
 }
 
 static void
@@ -178,7 +178,6 @@ choose_peer(struct burst *b, struct way *way, uint32_t peer)
 {
 	way->fate = TO_PEER;
 	way->peer = peer;
-	rte_prefetch0(&b->w->dp->peers.slots[peer]);
 	fetch_peer(b, peer);
 }
 

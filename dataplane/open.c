@@ -87,8 +87,8 @@ fetch_ahead(const struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 			continue;
 		last = p->session;
 		rte_prefetch0(&peers->slots[last->peer]);
-		rte_prefetch0(peers->slots[last->peer].outer);
-		rte_prefetch0(&sl_peer_share(peers, w->index, last->peer)->received);
+		rte_prefetch0(&peers->outers[last->peer]);
+		rte_prefetch0(&peers->receiving[w->index][last->peer]);
 		rte_prefetch0(sl_replay_word(&last->replay, p->counter));
 	}
 }

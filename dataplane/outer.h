@@ -24,13 +24,19 @@ enum sl_drop sl_outer_hop(struct sl_dataplane *dp, uint32_t route, const struct 
 static inline struct sl_outer_path *
 sl_outer_path(const struct sl_outer_paths *p, uint32_t peer)
 {
-	return &p->shares[peer].path;
+	return &p->sending[peer].path;
+}
+
+static inline struct sl_outer_path_rest *
+sl_outer_path_rest(const struct sl_outer_paths *p, uint32_t peer)
+{
+	return &p->receiving[peer].path;
 }
 
 static inline const struct sl_outer_link *
 sl_outer_link(const struct sl_outer_paths *p, uint32_t peer)
 {
-	uint16_t place = p->shares[peer].path.link;
+	uint16_t place = p->sending[peer].path.link;
 
 	return likely(place != SL_OUTER_LINK_OWN) ? &p->links[place] : &p->own[peer];
 }
@@ -44,7 +50,7 @@ sl_outer_sender(struct sl_dataplane *dp, uint32_t peer, const struct sl_outer_pa
 {
 	const struct sl_session_table *t = &dp->sessions;
 
-	return likely(path->sender < SL_PEER_SENDERS) ? &dp->peers.slots[peer].senders[path->sender] :
+	return likely(path->sender < SL_PEER_SENDERS) ? sl_peer_sender(&dp->peers, peer, path->sender) :
 							&t->slots[path->session & ((1u << t->slot_bits) - 1)].own;
 }
 

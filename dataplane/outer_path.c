@@ -9,13 +9,15 @@
 #include "dataplane/peer.h"
 
 struct sl_outer_paths *
-sl_outer_paths_create(struct sl_peer_share *shares, uint32_t capacity, int socket)
+sl_outer_paths_create(
+	struct sl_peer_sending *sending, struct sl_peer_receiving *receiving, uint32_t capacity, int socket)
 {
 	struct sl_outer_paths *p = rte_zmalloc_socket("sl_outer_paths", sizeof(*p), RTE_CACHE_LINE_SIZE, socket);
 
 	if (p == NULL)
 		return NULL;
-	p->shares = shares;
+	p->sending = sending;
+	p->receiving = receiving;
 	p->capacity = capacity;
 	p->epoch = 1;
 	p->own = sl_lazy_alloc_dense(capacity * sizeof(*p->own));
@@ -79,7 +81,7 @@ place_of(const struct sl_outer_link *link)
 const struct sl_outer_link *
 sl_outer_link_set(struct sl_outer_paths *p, uint32_t peer, const struct sl_outer_link *link)
 {
-	struct sl_outer_path *path = &p->shares[peer].path;
+	struct sl_outer_path *path = &p->sending[peer].path;
 	unsigned place = place_of(link);
 
 	if (!p->used[place]) {
@@ -95,14 +97,17 @@ sl_outer_link_set(struct sl_outer_paths *p, uint32_t peer, const struct sl_outer
 }
 
 void
-sl_outer_path_aim(struct sl_outer_path *path, const struct sl_outer *outer, uint32_t receiver)
+sl_outer_path_aim(
+	struct sl_outer_path *path, struct sl_outer_path_rest *rest, const struct sl_outer *outer, uint32_t receiver)
 {
 	const uint8_t *hdr = outer->hdr;
 
-	if (outer->family == SL_AF_INET)
-		memcpy(path->dst, hdr + SL_OUTER_IP4_BEFORE_DST, 4);
-	else
-		memcpy(path->dst, hdr + SL_OUTER_IP6_BEFORE_DST, 16);
+	if (outer->family == SL_AF_INET) {
+		memcpy(path->dst, hdr + SL_OUTER_IP4_BEFORE_DST, sizeof(path->dst));
+	} else {
+		memcpy(path->dst, hdr + SL_OUTER_IP6_BEFORE_DST, sizeof(path->dst));
+		memcpy(rest->dst, hdr + SL_OUTER_IP6_BEFORE_DST + sizeof(path->dst), sizeof(rest->dst));
+	}
 	memcpy(&path->port, hdr + outer->len - SL_UDP_HDR_LEN + 2, sizeof(path->port));
 	path->receiver = receiver;
 }

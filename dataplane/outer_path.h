@@ -2,7 +2,7 @@
  * The way of a peer's sealed packets from one worker to where they leave: a record for each peer, which says whether the way is
  * still good and where it ends, and links, which hold what the ways over the same neighbour have in common. Links stay in
  * the near caches, and all that a packet over IPv4 needs of a record lies in one line with the counters that it needs
- * (struct sl_peer_share, peer.h).
+ * (struct sl_peer_sending, peer.h).
  *
  * All of it belongs to one worker and is used on its thread.
  */
@@ -18,7 +18,8 @@
 #include "dataplane/addr.h"
 #include "dataplane/sender.h"
 
-struct sl_peer_share;
+struct sl_peer_sending;
+struct sl_peer_receiving;
 struct sl_outer;
 
 /* An outer IP header without the destination: IPv4's fixed part, and IPv6's. */
@@ -76,11 +77,16 @@ struct sl_outer_path {
 	/* SEAL's, within one burst: packets, and the place of their counters */
 	uint8_t take;
 	uint8_t turn;
-	alignas(4) uint8_t dst[16]; /* address, 4 or 16 bytes */
-	uint32_t pass;         /* of the worker in which it was found last */
+	alignas(4) uint8_t dst[4]; /* address: IPv4's, or the beginning of IPv6's */
 };
 
-static_assert(offsetof(struct sl_outer_path, dst) == 28 && sizeof(struct sl_outer_path) == 48, "as struct sl_peer_share wants it");
+static_assert(sizeof(struct sl_outer_path) == 32, "half a line");
+
+/* What of it is not needed for each packet over IPv4. */
+struct sl_outer_path_rest {
+	uint8_t dst[12]; /* the rest of IPv6's address */
+	uint32_t pass;   /* of the worker in which it was found last */
+};
 
 struct sl_outer_paths {
 	/* Sealed packets for ports are on the longer way over FRAGMENT and NEIGHBOUR: what is sealed later follows them. */
@@ -88,15 +94,18 @@ struct sl_outer_paths {
 	uint32_t pass;       /* counts calls of ENCAP's first pass: see sl_outer_paths_begin */
 	uint32_t epoch;      /* counts the generations of the tables that passes began with; never 0 */
 	uint64_t generation; /* of the tables, read when the pass began */
-	struct sl_peer_share *shares; /* by peer slot: the worker's, owned by struct sl_peers */
+	/* By peer slot: the worker's, owned by struct sl_peers. */
+	struct sl_peer_sending *sending;
+	struct sl_peer_receiving *receiving;
 	struct sl_outer_link *own;    /* by peer slot: address space, touched when used */
 	uint32_t capacity;            /* peer slots */
 	bool used[SL_OUTER_LINKS];    /* of links: by ways of this epoch */
 	struct sl_outer_link links[SL_OUTER_LINKS];
 };
 
-/* shares: the worker's of `capacity` peers, borrowed. NULL where memory is short. */
-struct sl_outer_paths *sl_outer_paths_create(struct sl_peer_share *shares, uint32_t capacity, int socket);
+/* sending, receiving: the worker's of `capacity` peers, borrowed. NULL where memory is short. */
+struct sl_outer_paths *sl_outer_paths_create(
+	struct sl_peer_sending *sending, struct sl_peer_receiving *receiving, uint32_t capacity, int socket);
 void sl_outer_paths_destroy(struct sl_outer_paths *p);
 
 /*
@@ -123,4 +132,5 @@ void sl_outer_link_init(struct sl_outer_link *link, const struct sl_outer *outer
  */
 const struct sl_outer_link *sl_outer_link_set(struct sl_outer_paths *p, uint32_t peer, const struct sl_outer_link *link);
 /* The destination of a path, that of the template, and the receiver index of its session, host order. */
-void sl_outer_path_aim(struct sl_outer_path *path, const struct sl_outer *outer, uint32_t receiver);
+void sl_outer_path_aim(
+	struct sl_outer_path *path, struct sl_outer_path_rest *rest, const struct sl_outer *outer, uint32_t receiver);

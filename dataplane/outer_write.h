@@ -43,11 +43,13 @@ sl_outer_write4(
 
 /* The same for IPv6. len: of what is behind the header. */
 static inline void
-sl_outer_write6(const struct sl_outer_link *link, const struct sl_outer_path *path, uint8_t *ip, uint16_t len, uint8_t ecn)
+sl_outer_write6(const struct sl_outer_link *link, const struct sl_outer_path *path, const struct sl_outer_path_rest *rest,
+	uint8_t *ip, uint16_t len, uint8_t ecn)
 {
 	memcpy(ip - RTE_ETHER_HDR_LEN, link->ether, RTE_ETHER_HDR_LEN);
 	memcpy(ip, link->ip, SL_OUTER_IP6_BEFORE_DST);
 	memcpy(ip + SL_OUTER_IP6_BEFORE_DST, path->dst, sizeof(path->dst));
+	memcpy(ip + SL_OUTER_IP6_BEFORE_DST + sizeof(path->dst), rest->dst, sizeof(rest->dst));
 	ip[1] = (uint8_t)(ecn << 4);
 	memcpy(ip + 4, &len, sizeof(len));
 }
@@ -57,8 +59,8 @@ sl_outer_write6(const struct sl_outer_link *link, const struct sl_outer_path *pa
  * UDP header and payload; ecn: two bits; ip_id: IPv4's identification.
  */
 static inline void
-sl_outer_write(const struct sl_outer_link *link, const struct sl_outer_path *path, uint8_t *data, uint64_t counter,
-	uint32_t udp_len, uint8_t ecn, uint16_t ip_id)
+sl_outer_write(const struct sl_outer_link *link, const struct sl_outer_path *path, const struct sl_outer_path_rest *rest,
+	uint8_t *data, uint64_t counter, uint32_t udp_len, uint8_t ecn, uint16_t ip_id)
 {
 	const uint64_t first = SL_MSG_DATA | (uint64_t)path->receiver << 32;
 	uint16_t len = rte_cpu_to_be_16((uint16_t)udp_len);
@@ -69,7 +71,7 @@ sl_outer_write(const struct sl_outer_link *link, const struct sl_outer_path *pat
 		sl_outer_write4(link, path, at - SL_IP4_HDR_MIN, rte_cpu_to_be_16((uint16_t)(udp_len + SL_IP4_HDR_MIN)), ecn,
 			rte_cpu_to_be_16(ip_id));
 	else
-		sl_outer_write6(link, path, at - SL_IP6_HDR_LEN, len, ecn);
+		sl_outer_write6(link, path, rest, at - SL_IP6_HDR_LEN, len, ecn);
 	memcpy(at, &udp, sizeof(udp));
 	memcpy(message, &first, sizeof(first));
 	memcpy(message + sizeof(first), &counter, sizeof(counter));
@@ -77,22 +79,21 @@ sl_outer_write(const struct sl_outer_link *link, const struct sl_outer_path *pat
 
 /* The sum of a destination address. */
 static inline uint64_t
-sl_outer_dst_sum(const struct sl_outer_link *link, const struct sl_outer_path *path)
+sl_outer_dst_sum(
+	const struct sl_outer_link *link, const struct sl_outer_path *path, const struct sl_outer_path_rest *rest)
 {
 	uint32_t word;
 
-	if (unlikely(!link->v4))
-		return sl_csum_add(0, path->dst, sizeof(path->dst));
 	memcpy(&word, path->dst, sizeof(word));
-	return word;
+	return likely(link->v4) ? word : sl_csum_add(word, rest->dst, sizeof(rest->dst));
 }
 
 /* Fills in the UDP checksum behind which udp_len - 8 bytes of payload are complete, or what the port wants in its place. */
 static inline void
-sl_outer_checksum(
-	const struct sl_outer_link *link, const struct sl_outer_path *path, uint8_t *udp, uint32_t udp_len, bool offload)
+sl_outer_checksum(const struct sl_outer_link *link, const struct sl_outer_path *path, const struct sl_outer_path_rest *rest,
+	uint8_t *udp, uint32_t udp_len, bool offload)
 {
-	uint64_t sum = link->pseudo_sum + sl_outer_dst_sum(link, path);
+	uint64_t sum = link->pseudo_sum + sl_outer_dst_sum(link, path, rest);
 	uint16_t len = rte_cpu_to_be_16((uint16_t)udp_len), checksum;
 
 	if (offload) {

@@ -25,26 +25,37 @@ summary_words(const struct sl_peers *p)
 	return (p->dirty.words + 63) / 64;
 }
 
+/* What worker w keeps of peers. False where memory is short. */
+static bool
+add_worker(struct sl_peers *p, uint16_t w)
+{
+	p->sending[w] = sl_lazy_alloc_dense(p->capacity * sizeof(*p->sending[w]));
+	p->receiving[w] = sl_lazy_alloc_dense(p->capacity * sizeof(*p->receiving[w]));
+	return p->sending[w] && p->receiving[w] &&
+		sl_peer_memory_add(&p->memory, p->sending[w], sizeof(*p->sending[w]), p->capacity) == 0 &&
+		sl_peer_memory_add(&p->memory, p->receiving[w], sizeof(*p->receiving[w]), p->capacity) == 0;
+}
+
 int
 sl_peers_init(struct sl_peers *p, uint32_t capacity, uint16_t workers)
 {
 	*p = (struct sl_peers){
 		.slots = sl_lazy_alloc_dense(capacity * sizeof(struct sl_peer)),
-		.shares = calloc(workers, sizeof(*p->shares)),
+		.outers = sl_lazy_alloc_dense(capacity * sizeof(struct sl_peer_outer)),
+		.rest = sl_lazy_alloc_dense(capacity * sizeof(struct sl_peer_rest)),
+		.sending = calloc(workers, sizeof(*p->sending)),
+		.receiving = calloc(workers, sizeof(*p->receiving)),
 		.dirty.words = (capacity + PEERS_PER_WORD - 1) / PEERS_PER_WORD,
 		.capacity = capacity,
 		.workers = workers,
 	};
 	p->dirty.bits = sl_lazy_alloc(p->dirty.words * sizeof(*p->dirty.bits));
 	p->dirty.summary = sl_lazy_alloc(summary_words(p) * sizeof(*p->dirty.summary));
-	if (p->slots == NULL || p->shares == NULL || p->dirty.bits == NULL || p->dirty.summary == NULL)
+	if (!p->slots || !p->outers || !p->rest || !p->sending || !p->receiving || !p->dirty.bits || !p->dirty.summary)
 		goto fail;
-	for (uint16_t w = 0; w < workers; w++) {
-		p->shares[w] = sl_lazy_alloc_dense(capacity * sizeof(struct sl_peer_share));
-		if (p->shares[w] == NULL ||
-			sl_peer_memory_add(&p->memory, p->shares[w], sizeof(struct sl_peer_share), capacity) != 0)
+	for (uint16_t w = 0; w < workers; w++)
+		if (!add_worker(p, w))
 			goto fail;
-	}
 	return 0;
 fail:
 	sl_peers_fini(p);
@@ -55,13 +66,19 @@ void
 sl_peers_fini(struct sl_peers *p)
 {
 	sl_peer_memory_fini(&p->memory);
-	for (uint16_t w = 0; p->shares && w < p->workers; w++)
-		sl_lazy_free(p->shares[w], p->capacity * sizeof(struct sl_peer_share));
-	free(p->shares);
+	for (uint16_t w = 0; p->sending && p->receiving && w < p->workers; w++) {
+		sl_lazy_free(p->sending[w], p->capacity * sizeof(*p->sending[w]));
+		sl_lazy_free(p->receiving[w], p->capacity * sizeof(*p->receiving[w]));
+	}
+	free(p->sending);
+	free(p->receiving);
 	sl_lazy_free(p->dirty.summary, summary_words(p) * sizeof(*p->dirty.summary));
 	sl_lazy_free(p->dirty.bits, p->dirty.words * sizeof(*p->dirty.bits));
-	for (uint32_t i = 0; p->slots && i < p->sending; i++)
-		sl_wipe(p->slots[i].senders, sizeof(p->slots[i].senders));
+	for (uint32_t i = 0; i < p->had_sessions; i++)
+		for (unsigned place = 0; place < SL_PEER_SENDERS; place++)
+			sl_wipe(sl_peer_sender(p, i, place), sizeof(struct sl_sender));
+	sl_lazy_free(p->rest, p->capacity * sizeof(struct sl_peer_rest));
+	sl_lazy_free(p->outers, p->capacity * sizeof(struct sl_peer_outer));
 	sl_lazy_free(p->slots, p->capacity * sizeof(struct sl_peer));
 	*p = (struct sl_peers){0};
 }
@@ -177,8 +194,10 @@ sl_peers_any_facts(const struct sl_peers *p)
 #define SPINS_BEFORE_YIELD 1000
 
 void
-sl_peer_outer_read(const struct sl_peer *peer, struct sl_outer *out)
+sl_peer_outer_read(const struct sl_peers *p, uint32_t slot, struct sl_outer *out)
 {
+	const struct sl_peer *peer = &p->slots[slot];
+	const struct sl_peer_outer *from = &p->outers[slot];
 	uint64_t words[OUTER_WORDS];
 
 	for (unsigned spins = 0;; spins++) {
@@ -186,7 +205,7 @@ sl_peer_outer_read(const struct sl_peer *peer, struct sl_outer *out)
 
 		if (likely((seq & 1) == 0)) {
 			for (unsigned i = 0; i < OUTER_WORDS; i++)
-				words[i] = atomic_load_explicit(&peer->outer[i], memory_order_relaxed);
+				words[i] = atomic_load_explicit(&from->words[i], memory_order_relaxed);
 			/* Keeps the words' loads before the second look at the sequence. */
 			atomic_thread_fence(memory_order_acquire);
 			if (likely(atomic_load_explicit(&peer->endpoint_seq, memory_order_relaxed) == seq))
@@ -201,8 +220,10 @@ sl_peer_outer_read(const struct sl_peer *peer, struct sl_outer *out)
 }
 
 bool
-sl_peer_outer_write(struct sl_peer *peer, const struct sl_outer *outer)
+sl_peer_outer_write(struct sl_peers *p, uint32_t slot, const struct sl_outer *outer)
 {
+	struct sl_peer *peer = &p->slots[slot];
+	struct sl_peer_outer *to = &p->outers[slot];
 	uint32_t seq = atomic_load_explicit(&peer->endpoint_seq, memory_order_relaxed);
 	uint64_t words[OUTER_WORDS];
 
@@ -215,7 +236,7 @@ sl_peer_outer_write(struct sl_peer *peer, const struct sl_outer *outer)
 	atomic_thread_fence(memory_order_release);
 	memcpy(words, outer, sizeof(words));
 	for (unsigned i = 0; i < OUTER_WORDS; i++)
-		atomic_store_explicit(&peer->outer[i], words[i], memory_order_relaxed);
+		atomic_store_explicit(&to->words[i], words[i], memory_order_relaxed);
 	atomic_store_explicit(&peer->endpoint_seq, seq + 2, memory_order_release);
 	return true;
 }

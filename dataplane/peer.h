@@ -3,7 +3,7 @@
  * it and of its successor, the endpoint, and the
  * facts and stamps by which workers tell control what happened. Control owns
  * the slots (a peer keeps its slot for life); workers read, take counters, update the
- * endpoint under a sequence lock, raise facts and write their own shares.
+ * endpoint under a sequence lock, raise facts and write their own records.
  */
 #pragma once
 
@@ -42,32 +42,39 @@ struct sl_outer {
 
 static_assert(sizeof(struct sl_outer) == 64, "read and written as eight words");
 
+/*
+ * What every packet of a peer needs, in one line: of a hub's peers most are in no cache when a packet for them comes, and each
+ * line more is a wait, as is each page of a table that is not dense. The price is that the counter, which senders write,
+ * stands beside what receivers on other cores read.
+ */
 struct sl_peer {
-	/* The first line. Read by workers, written by control (and by workers on roaming). */
+	alignas(64) struct sl_sender first; /* a place for a session's sending half (dataplane/sender.h) */
 	_Atomic uint32_t current; /* the session to send on, by what its `live` says (sl_session_id); 0: none */
-	_Atomic uint8_t live;     /* 0: removed or not yet there; packets for it are dropped */
-	_Atomic uint8_t watched;  /* control looks at this peer's stamps: ACTIVE need not be raised */
-	uint16_t wg_if;
 	_Atomic uint32_t endpoint_seq;
-	_Atomic uint32_t facts; /* enum sl_peer_fact */
-	_Atomic uint32_t staged; /* packets waiting for a session, over all workers */
-	_Atomic uint32_t incarnation; /* peers that have had this slot before, written by control before `live` */
-	/*
-	 * Coarse stamps shared by workers, written only when they change (ticks of SL_STAMP_TICK): in the line that every packet
-	 * needs, since one written once a millisecond costs less than one more line fetched for each.
-	 */
+	/* Coarse stamps shared by workers, written only when they change (ticks of SL_STAMP_TICK). */
 	_Atomic uint32_t received_tick;
 	_Atomic uint32_t sent_tick;
-	/* Places of its sessions' sending halves (dataplane/sender.h): a packet sent needs nothing else of a session. */
-	struct sl_sender senders[SL_PEER_SENDERS];
-	alignas(64) _Atomic uint64_t outer[8]; /* struct sl_outer under endpoint_seq */
+	_Atomic uint32_t live;    /* its incarnation: no peer before it in the slot had that; 0: none is there, packets for it are dropped */
+	_Atomic uint8_t facts;    /* enum sl_peer_fact */
+	_Atomic uint8_t watched;  /* control looks at this peer's stamps: ACTIVE need not be raised */
+	uint16_t wg_if;
 };
 
-static_assert(sizeof(struct sl_peer) == 192, "three lines, of which sending on a known way needs two");
-static_assert(offsetof(struct sl_peer, senders) == 32, "no key lies across lines");
-static_assert(offsetof(struct sl_peer, senders[0].counter) == 64 && offsetof(struct sl_peer, senders[1].counter) == 112,
-	"both counters are in the second line, apart from what every packet reads");
-static_assert(offsetof(struct sl_peer, outer) == 128, "the endpoint has a line of its own");
+static_assert(sizeof(struct sl_peer) == 64, "one line");
+
+/* Where it is: struct sl_outer in words, under endpoint_seq. */
+struct sl_peer_outer {
+	alignas(64) _Atomic uint64_t words[8];
+};
+
+/* What is needed of a peer that has sessions, but less often. */
+struct sl_peer_rest {
+	alignas(64) struct sl_sender second; /* a place for another session: the next one, and every other current one */
+	_Atomic uint32_t staged; /* packets waiting for a session, over all workers */
+	uint8_t taken;           /* of the places: a bit each, while a session has it; control's */
+};
+
+static_assert(sizeof(struct sl_peer_rest) == 64, "one line");
 
 #define SL_STAMP_TICK_SHIFT 20 /* 2^20 ns, about 1 ms */
 
@@ -90,19 +97,20 @@ struct sl_peer_received {
 };
 
 /*
- * What one worker keeps of one peer: what every packet to it needs in the first line, what every packet from it needs in the
- * second. The path is the worker's alone (outer_path.h); its destination begins in the first line, which is all of an IPv4
- * address, and goes on in the second.
+ * What one worker keeps of one peer, a line for what every packet to it needs and a line for what every packet from it needs.
+ * The way is the worker's alone (outer_path.h).
  */
-struct sl_peer_share {
+struct sl_peer_sending {
 	alignas(64) struct sl_peer_sent sent;
 	struct sl_outer_path path;
-	struct sl_peer_received received;
 };
 
-static_assert(sizeof(struct sl_peer_share) == 128, "two lines");
-static_assert(offsetof(struct sl_peer_share, path.dst) + 4 == 64, "sending over IPv4 needs one of them");
-static_assert(offsetof(struct sl_peer_share, received) >= 64, "receiving needs one of them");
+struct sl_peer_receiving {
+	alignas(64) struct sl_peer_received received;
+	struct sl_outer_path_rest path;
+};
+
+static_assert(sizeof(struct sl_peer_sending) == 64 && sizeof(struct sl_peer_receiving) == 64, "a line each");
 
 /* Peers with facts to be read: a bit per peer and a bit per word of those. */
 struct sl_dirty {
@@ -112,19 +120,35 @@ struct sl_dirty {
 };
 
 struct sl_peers {
-	struct sl_peer *slots;       /* address space for `capacity`, touched when used */
-	struct sl_peer_share **shares; /* [worker][slot], likewise */
-	struct sl_peer_memory memory; /* of the shares, and of what workers keep by peer elsewhere; control's */
+	/* By slot: address space for `capacity`, touched when used. */
+	struct sl_peer *slots;
+	struct sl_peer_outer *outers;
+	struct sl_peer_rest *rest;
+	/* [worker][slot], likewise. */
+	struct sl_peer_sending **sending;
+	struct sl_peer_receiving **receiving;
+	struct sl_peer_memory memory; /* of these two, and of what workers keep by peer elsewhere; control's */
 	struct sl_dirty dirty;
-	uint32_t sending; /* peers below may have had a session; control's */
+	uint32_t incarnation; /* given last; control's */
+	uint32_t had_sessions; /* peers below may have had one; control's */
 	uint32_t capacity;
 	uint16_t workers;
 };
 
-static inline struct sl_peer_share *
-sl_peer_share(const struct sl_peers *p, uint16_t worker, uint32_t slot)
+/* One of a peer's places: 0 up to SL_PEER_SENDERS - 1. */
+static inline struct sl_sender *
+sl_peer_sender(const struct sl_peers *p, uint32_t slot, unsigned place)
 {
-	return &p->shares[worker][slot];
+	return place == 0 ? &p->slots[slot].first : &p->rest[slot].second;
+}
+
+/* Control: what the `live` of a new peer is. */
+static inline uint32_t
+sl_peers_incarnation(struct sl_peers *p)
+{
+	if (++p->incarnation == 0)
+		p->incarnation = 1;
+	return p->incarnation;
 }
 
 /* 0 or -ENOMEM. Slots start zeroed: not live. */
@@ -140,7 +164,7 @@ sl_peer_raise(struct sl_peers *p, uint32_t slot, uint32_t facts)
 
 	if ((atomic_load_explicit(&peer->facts, memory_order_relaxed) & facts) == facts)
 		return;
-	atomic_fetch_or(&peer->facts, facts);
+	atomic_fetch_or(&peer->facts, (uint8_t)facts);
 	atomic_fetch_or(&p->dirty.bits[slot / 64], UINT64_C(1) << (slot % 64));
 	atomic_fetch_or(&p->dirty.summary[slot / 4096], UINT64_C(1) << (slot / 64 % 64));
 }
@@ -155,12 +179,12 @@ unsigned sl_peers_take_facts(struct sl_peers *p, uint32_t *cursor, uint32_t *slo
 bool sl_peers_any_facts(const struct sl_peers *p);
 
 /* Any thread: copies the endpoint record; never a torn one. */
-void sl_peer_outer_read(const struct sl_peer *peer, struct sl_outer *out);
+void sl_peer_outer_read(const struct sl_peers *p, uint32_t slot, struct sl_outer *out);
 /*
  * Any thread: replaces the endpoint record. False where another writer is in the middle of it: then nothing was
  * written (its news is as fresh as ours). Control retries, workers do not.
  */
-bool sl_peer_outer_write(struct sl_peer *peer, const struct sl_outer *outer);
+bool sl_peer_outer_write(struct sl_peers *p, uint32_t slot, const struct sl_outer *outer);
 /* Fills an endpoint record. local: our address, or NULL to choose by route; local_port: host order. */
 void sl_outer_make(struct sl_outer *out, const struct sl_endpoint *remote, const struct sl_ip *local, uint16_t local_port);
 void sl_outer_remote(const struct sl_outer *outer, struct sl_endpoint *remote);

@@ -79,23 +79,26 @@ shared_order(uint32_t shared, uint64_t first, uint64_t now)
 	return age < first_age ? LATER : age == first_age ? SAME_TICK : EARLIER;
 }
 
-/* A stamp of one worker; field: its offset in the share. */
-static inline uint64_t
-stamp_of(const struct sl_peers *p, uint16_t worker, uint32_t slot, size_t field)
-{
-	const void *stamp = (const char *)sl_peer_share(p, worker, slot) + field;
-
-	return get(stamp);
-}
-
-/* Whether any worker's stamp is at least `from`. That of `self` is the likeliest, and in its caches. */
+/* Whether any worker has sent something at `from` or later. That `self` has is the likeliest, and in its caches. */
 static bool
-any_since(const struct sl_peers *p, uint16_t self, uint32_t slot, size_t field, uint64_t from)
+any_sent(const struct sl_peers *p, uint16_t self, uint32_t slot, uint64_t from)
 {
-	if (stamp_of(p, self, slot, field) >= from)
+	if (get(&p->sending[self][slot].sent.last) >= from)
 		return true;
 	for (uint16_t w = 0; w < p->workers; w++)
-		if (w != self && stamp_of(p, w, slot, field) >= from)
+		if (w != self && get(&p->sending[w][slot].sent.last) >= from)
+			return true;
+	return false;
+}
+
+/* The same of what was received after `first`. */
+static bool
+any_received(const struct sl_peers *p, uint16_t self, uint32_t slot, uint64_t first)
+{
+	if (get(&p->receiving[self][slot].received.last) > first)
+		return true;
+	for (uint16_t w = 0; w < p->workers; w++)
+		if (w != self && get(&p->receiving[w][slot].received.last) > first)
 			return true;
 	return false;
 }
@@ -103,7 +106,7 @@ any_since(const struct sl_peers *p, uint16_t self, uint32_t slot, size_t field, 
 void
 sl_peer_stamp_received(struct sl_peers *p, uint16_t worker, uint32_t slot, uint64_t now, uint64_t bytes, bool data)
 {
-	struct sl_peer_received *received = &sl_peer_share(p, worker, slot)->received;
+	struct sl_peer_received *received = &p->receiving[worker][slot].received;
 	struct sl_peer *peer = &p->slots[slot];
 
 	put(&received->bytes, get(&received->bytes) + bytes);
@@ -113,7 +116,7 @@ sl_peer_stamp_received(struct sl_peers *p, uint16_t worker, uint32_t slot, uint6
 		enum order order = shared_order(atomic_load_explicit(&peer->sent_tick, memory_order_relaxed), first, now);
 
 		if (first == 0 || order == LATER ||
-			(order == SAME_TICK && any_since(p, worker, slot, offsetof(struct sl_peer_share, sent.last), first)))
+			(order == SAME_TICK && any_sent(p, worker, slot, first)))
 			put(&received->data_first, now);
 		put(&received->data_last, now);
 	}
@@ -123,7 +126,7 @@ sl_peer_stamp_received(struct sl_peers *p, uint16_t worker, uint32_t slot, uint6
 void
 sl_peer_stamp_sent(struct sl_peers *p, uint16_t worker, uint32_t slot, uint64_t now, uint64_t bytes, bool data)
 {
-	struct sl_peer_sent *sent = &sl_peer_share(p, worker, slot)->sent;
+	struct sl_peer_sent *sent = &p->sending[worker][slot].sent;
 	struct sl_peer *peer = &p->slots[slot];
 
 	put(&sent->bytes, get(&sent->bytes) + bytes);
@@ -132,8 +135,7 @@ sl_peer_stamp_sent(struct sl_peers *p, uint16_t worker, uint32_t slot, uint64_t 
 		enum order order = shared_order(atomic_load_explicit(&peer->received_tick, memory_order_relaxed), first, now);
 
 		if (first == 0 || order == LATER ||
-			(order == SAME_TICK &&
-				any_since(p, worker, slot, offsetof(struct sl_peer_share, received.last), first + 1)))
+			(order == SAME_TICK && any_received(p, worker, slot, first)))
 			put(&sent->data_first, now);
 		put(&sent->data_last, now);
 	}
@@ -157,26 +159,28 @@ sl_peer_totals(const struct sl_peers *p, uint32_t slot, struct sl_peer_totals *o
 	struct sl_peer_totals t = {0};
 
 	for (uint16_t w = 0; w < p->workers; w++) {
-		const struct sl_peer_share *share = sl_peer_share(p, w, slot);
+		const struct sl_peer_sent *sent = &p->sending[w][slot].sent;
+		const struct sl_peer_received *received = &p->receiving[w][slot].received;
 
-		t.rx_bytes += get(&share->received.bytes);
-		t.tx_bytes += get(&share->sent.bytes);
-		t.received = RTE_MAX(t.received, get(&share->received.last));
-		t.sent = RTE_MAX(t.sent, get(&share->sent.last));
-		t.data_sent = RTE_MAX(t.data_sent, get(&share->sent.data_last));
-		t.data_received = RTE_MAX(t.data_received, get(&share->received.data_last));
+		t.rx_bytes += get(&received->bytes);
+		t.tx_bytes += get(&sent->bytes);
+		t.received = RTE_MAX(t.received, get(&received->last));
+		t.sent = RTE_MAX(t.sent, get(&sent->last));
+		t.data_sent = RTE_MAX(t.data_sent, get(&sent->data_last));
+		t.data_received = RTE_MAX(t.data_received, get(&received->data_last));
 	}
 	for (uint16_t w = 0; w < p->workers; w++) {
-		const struct sl_peer_share *share = sl_peer_share(p, w, slot);
-		uint64_t first = get(&share->sent.data_first);
-		uint64_t last = get(&share->sent.data_last);
+		const struct sl_peer_sent *sent = &p->sending[w][slot].sent;
+		const struct sl_peer_received *received = &p->receiving[w][slot].received;
+		uint64_t first = get(&sent->data_first);
+		uint64_t last = get(&sent->data_last);
 
 		if (first != 0 && first >= t.received)
 			t.unanswered_since = earlier(t.unanswered_since, first);
 		else if (last > t.received)
 			t.unanswered_since = earlier(t.unanswered_since, last);
-		first = get(&share->received.data_first);
-		last = get(&share->received.data_last);
+		first = get(&received->data_first);
+		last = get(&received->data_last);
 		if (first > t.sent)
 			t.owed_since = earlier(t.owed_since, first);
 		else if (last > t.sent)
@@ -197,16 +201,17 @@ void
 sl_peer_stamps_clear(struct sl_peers *p, uint32_t slot)
 {
 	for (uint16_t w = 0; w < p->workers; w++) {
-		struct sl_peer_share *share = sl_peer_share(p, w, slot);
+		struct sl_peer_sent *sent = &p->sending[w][slot].sent;
+		struct sl_peer_received *received = &p->receiving[w][slot].received;
 
-		clear(&share->sent.bytes);
-		clear(&share->sent.last);
-		clear(&share->sent.data_first);
-		clear(&share->sent.data_last);
-		clear(&share->received.bytes);
-		clear(&share->received.last);
-		clear(&share->received.data_first);
-		clear(&share->received.data_last);
+		clear(&sent->bytes);
+		clear(&sent->last);
+		clear(&sent->data_first);
+		clear(&sent->data_last);
+		clear(&received->bytes);
+		clear(&received->last);
+		clear(&received->data_first);
+		clear(&received->data_last);
 	}
 	atomic_store_explicit(&p->slots[slot].received_tick, 0, memory_order_relaxed);
 	atomic_store_explicit(&p->slots[slot].sent_tick, 0, memory_order_relaxed);

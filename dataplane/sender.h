@@ -3,13 +3,13 @@
  * peer sends on, and that of its successor, lie in the peer's record (struct sl_peer), so that a packet which goes out
  * touches no memory of the session; where both places are taken, a session has a place of its own. A place belongs to
  * one session at a time (struct sl_session's `sender`); control alone gives and takes it (dataplane/session.c), workers
- * take counters from it with atomic adds.
+ * take counters from it with atomic adds. A place that is nobody's is all zeros, and no counter is to be had from it.
  *
  * Why no nonce is used twice:
  * - A key is drawn for one session and written to one place once, with the session's first counter. Whoever seals by a
  *   place uses the key that stands in it with a counter that an atomic add took from the same place, and counters below
- *   the limit never come round (dataplane/seal.c).
- * - Key, counter and limit are complete before the session's `live` and before the peer's `current` names it, both
+ *   the limit of protocol.md 25 never come round (dataplane/seal.c).
+ * - Key and counter are complete before the session's `live` and before the peer's `current` names it, both
  *   stored with release. A worker comes to a place through `current` alone, loaded with acquire within the pass, or
  *   through a way kept from an earlier pass whose session `current` still names.
  * - A session that `current` no longer names is never named again. Its place is retired after that: key and counter stay
@@ -29,8 +29,31 @@
 
 struct sl_sender {
 	uint8_t key[SL_KEY_LEN];
-	_Atomic uint64_t counter; /* next to be sent; may run past the limit by what workers asked for in vain */
-	uint64_t limit;           /* counters at or above are not sent; 0: nobody's place, nothing is sent by it */
+	_Atomic uint64_t counter_less_limit; /* the next counter less SL_REJECT_AFTER_MESSAGES: 0 says that there is none */
 };
 
-static_assert(sizeof(struct sl_sender) == 48, "two beside a peer's state in two lines");
+static_assert(sizeof(struct sl_sender) == 40, "one in a line with a peer's state");
+
+/*
+ * The counter to be sent next. From SL_REJECT_AFTER_MESSAGES on nothing is sent; it may run past that by what workers asked for
+ * in vain.
+ */
+static inline uint64_t
+sl_sender_counter(const struct sl_sender *s)
+{
+	return atomic_load_explicit(&s->counter_less_limit, memory_order_relaxed) + SL_REJECT_AFTER_MESSAGES;
+}
+
+/* Worker: takes n counters, from the one returned on; those from SL_REJECT_AFTER_MESSAGES on are none. */
+static inline uint64_t
+sl_sender_take(struct sl_sender *s, uint64_t n)
+{
+	return atomic_fetch_add_explicit(&s->counter_less_limit, n, memory_order_relaxed) + SL_REJECT_AFTER_MESSAGES;
+}
+
+/* Control, while no worker can come to the place; tests. */
+static inline void
+sl_sender_set_counter(struct sl_sender *s, uint64_t counter)
+{
+	atomic_store_explicit(&s->counter_less_limit, counter - SL_REJECT_AFTER_MESSAGES, memory_order_relaxed);
+}

@@ -129,34 +129,33 @@ sl_session_slot_of(const struct sl_session_table *t, uint32_t index)
 
 /* --- the sending half --- */
 
-/* A free place of the peer's; the session's own where there is none. A limit of 0 would leave the place looking free. */
+/* Takes a free place of the peer's; the session's own where there is none. */
 static struct sl_sender *
-choose_place(struct sl_session_table *t, struct sl_session *s, uint64_t limit)
+take_place(struct sl_session_table *t, struct sl_session *s)
 {
-	struct sl_peer *peer = t->peers ? &t->peers->slots[s->peer] : NULL;
+	struct sl_peer_rest *rest = t->peers ? &t->peers->rest[s->peer] : NULL;
 
-	for (unsigned i = 0; peer && limit > 0 && i < SL_PEER_SENDERS; i++) {
-		if (peer->senders[i].limit > 0)
+	for (unsigned i = 0; rest && i < SL_PEER_SENDERS; i++) {
+		if (rest->taken & 1u << i)
 			continue;
-		if (s->peer >= t->peers->sending) /* workers read what stands beside it */
-			t->peers->sending = s->peer + 1;
-		return &peer->senders[i];
+		rest->taken |= (uint8_t)(1u << i);
+		if (s->peer >= t->peers->had_sessions) /* workers read what stands beside it */
+			t->peers->had_sessions = s->peer + 1;
+		return sl_peer_sender(t->peers, s->peer, i);
 	}
 	return &s->own;
 }
 
-/* No worker seals by the place any more, so what is there may change. It is free from the moment that its limit is 0. */
+/* No worker seals by the place any more, so what is there may change: it is wiped and free. */
 static void
-end_sending(struct sl_session *s)
+end_sending(struct sl_session_table *t, struct sl_session *s)
 {
-	struct sl_sender *sender = s->sender;
-	uint64_t counter = atomic_load_explicit(&sender->counter, memory_order_relaxed);
-
-	sl_wipe(sender->key, sizeof(sender->key));
-	sender->limit = 0;
+	for (unsigned i = 0; t->peers && i < SL_PEER_SENDERS; i++)
+		if (s->sender == sl_peer_sender(t->peers, s->peer, i))
+			t->peers->rest[s->peer].taken &= (uint8_t)~(1u << i);
+	sl_wipe(s->sender, sizeof(*s->sender));
 	s->sender = &s->own;
-	s->own.limit = 0;
-	atomic_store_explicit(&s->own.counter, counter, memory_order_relaxed);
+	s->sends = false;
 }
 
 static void
@@ -164,8 +163,7 @@ reclaim_sending(void *ctx, void *ptr)
 {
 	struct sl_session *s = ptr;
 
-	(void)ctx;
-	end_sending(s);
+	end_sending(ctx, s);
 	s->retiring = false;
 }
 
@@ -174,7 +172,7 @@ sl_session_retire(struct sl_session_table *t, uint32_t slot)
 {
 	struct sl_session *s = &t->slots[slot];
 
-	if (s->retiring || s->sender->limit == 0)
+	if (s->retiring || !s->sends)
 		return;
 	s->retiring = true;
 	sl_reclaim_defer(t->reclaim, &s->retire, reclaim_sending, t, s);
@@ -186,12 +184,12 @@ void
 sl_session_publish(struct sl_session_table *t, uint32_t slot, const struct sl_session_keys *keys)
 {
 	struct sl_session *s = &t->slots[slot];
-	struct sl_sender *sender = choose_place(t, s, keys->send_limit);
+	struct sl_sender *sender = take_place(t, s);
 
 	memcpy(sender->key, keys->send, sizeof(sender->key));
-	atomic_store_explicit(&sender->counter, keys->send_counter, memory_order_relaxed);
-	sender->limit = keys->send_limit;
+	sl_sender_set_counter(sender, keys->send_counter);
 	s->sender = sender;
+	s->sends = true;
 	memcpy(s->recv_key, keys->recv, sizeof(s->recv_key));
 	s->remote_index = keys->remote_index;
 	s->initiator = keys->initiator;
@@ -213,7 +211,7 @@ reclaim_slot(void *ctx, void *ptr)
 	struct sl_session_table *t = ctx;
 	struct sl_session *s = ptr;
 
-	end_sending(s);
+	end_sending(t, s);
 	if (unlikely(atomic_load_explicit(&s->held, memory_order_acquire) != 0 || s->retiring)) {
 		sl_reclaim_defer(t->reclaim, &s->reclaim, reclaim_slot, t, s);
 		return;

@@ -50,7 +50,7 @@ struct sl_session {
 	uint16_t wg_if;            /* L3 interface id */
 	bool initiator;            /* we sent the initiation */
 	uint64_t created;          /* ns, boot clock */
-	struct sl_sender *sender;  /* where the sending half is; retired: `own`, wiped, with the counter where it ended */
+	struct sl_sender *sender;  /* where the sending half is; retired: `own`, with nothing in it */
 	uint8_t recv_key[SL_KEY_LEN];
 
 	/* Receivers: one lock per run of packets in a burst; check and set are one step under it. */
@@ -66,6 +66,7 @@ struct sl_session {
 	uint32_t generation;
 	uint32_t next_free;
 	bool reserved;
+	bool sends;                /* it has a sending half */
 	bool retiring;             /* `retire` is handed in: the sending half ends when every worker has let go of it */
 	alignas(64) struct sl_sender own; /* where the peer's places were taken; then workers' too */
 	struct sl_reclaim_node reclaim;
@@ -108,10 +109,9 @@ struct sl_session_keys {
 	uint8_t recv[SL_KEY_LEN];
 	uint32_t remote_index;
 	bool initiator;
-	uint32_t incarnation;   /* struct sl_peer's */
+	uint32_t incarnation;   /* struct sl_peer's `live` */
 	uint64_t created;       /* ns */
 	uint64_t send_counter;  /* first to be sent, normally 0 */
-	uint64_t send_limit;    /* 0: never sent on */
 	uint64_t receive_floor; /* normally 0 */
 };
 

@@ -6,6 +6,7 @@
 
 #include "dataplane/icmp_error.h"
 #include "dataplane/lazy.h"
+#include "dataplane/outer.h"
 #include "dataplane/staged_queue.h"
 
 /* Room that draining leaves in a stage's vector for what ports deliver in the same pass. */
@@ -144,7 +145,7 @@ take(struct sl_worker *w, struct rte_mbuf *m)
 			sl_neighbour_queue_free(&st->neighbours, q);
 	} else {
 		queue_unlink(&st->peers[queue].packets, m);
-		atomic_fetch_sub_explicit(&w->dp->peers.slots[queue].staged, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&w->dp->peers.rest[queue].staged, 1, memory_order_relaxed);
 	}
 	age_remove(w, m);
 }
@@ -186,8 +187,10 @@ void
 sl_staged_add_peer(struct sl_worker *w, struct rte_mbuf *m, uint32_t slot)
 {
 	struct sl_packet_queue *q = &w->staged->peers[slot].packets;
-	_Atomic uint32_t *staged = &w->dp->peers.slots[slot].staged;
+	_Atomic uint32_t *staged = &w->dp->peers.rest[slot].staged;
 
+	/* What comes after it for this peer may not pass it: ENCAP has to look. */
+	sl_outer_path(w->paths, slot)->epoch = 0;
 	make_room(w);
 	/* Counted before it is looked at, so that two workers cannot both take the last place. */
 	if (atomic_fetch_add_explicit(staged, 1, memory_order_relaxed) >= SL_MAX_STAGED_PACKETS) {
@@ -427,10 +430,10 @@ wants_confirmation(const struct sl_dataplane *dp, uint32_t slot)
 	uint32_t current = atomic_load_explicit(&peer->current, memory_order_acquire);
 	const struct sl_session *s;
 
-	if (current == 0 || atomic_load_explicit(&peer->staged, memory_order_relaxed) != 0)
+	if (current == 0 || atomic_load_explicit(&dp->peers.rest[slot].staged, memory_order_relaxed) != 0)
 		return false;
 	s = sl_session_find_opened(&dp->sessions, current);
-	return s && s->initiator && atomic_load_explicit(&s->sender->counter, memory_order_relaxed) == 0;
+	return s && s->initiator && sl_sender_counter(s->sender) == 0;
 }
 
 static void

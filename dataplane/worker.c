@@ -87,7 +87,8 @@ create_parts(struct sl_worker *w, const struct sl_worker_config *cfg)
 		return -errno;
 	w->icmp_limit = sl_icmp_limit_create(cfg->icmp_seed, cfg->socket);
 	w->reassembly = sl_reassembly_create(cfg->socket);
-	w->paths = sl_outer_paths_create(w->dp->peers.shares[w->index], w->dp->peers.capacity, cfg->socket);
+	w->paths = sl_outer_paths_create(w->dp->peers.sending[w->index], w->dp->peers.receiving[w->index],
+		w->dp->peers.capacity, cfg->socket);
 	if (!w->icmp_limit || !w->reassembly || !w->paths ||
 		sl_peer_memory_add(&w->dp->peers.memory, w->paths->own, sizeof(*w->paths->own), w->paths->capacity) != 0)
 		return -ENOMEM;

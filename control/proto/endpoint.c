@@ -6,7 +6,7 @@
 static void
 write_outer(struct sl_proto_peer *peer, const struct sl_outer *outer)
 {
-	while (!sl_peer_outer_write(sl_proto_dp_peer(peer), outer))
+	while (!sl_peer_outer_write(peer->ifp->core->peers, peer->slot, outer))
 		sched_yield();
 }
 
@@ -15,7 +15,7 @@ sl_peer_has_endpoint(const struct sl_proto_peer *peer)
 {
 	struct sl_outer outer;
 
-	sl_peer_outer_read(sl_proto_dp_peer(peer), &outer);
+	sl_peer_outer_read(peer->ifp->core->peers, peer->slot, &outer);
 	return outer.family != SL_AF_NONE;
 }
 
@@ -39,7 +39,7 @@ sl_peer_roam(struct sl_proto_peer *peer, const struct sl_proto_msg *msg)
 	struct sl_outer was, outer;
 
 	sl_outer_make(&outer, &msg->src, &msg->dst_local, peer->ifp->listen_port);
-	sl_peer_outer_read(sl_proto_dp_peer(peer), &was);
+	sl_peer_outer_read(peer->ifp->core->peers, peer->slot, &was);
 	if (memcmp(&was, &outer, sizeof(outer)) != 0)
 		write_outer(peer, &outer);
 }
@@ -51,7 +51,7 @@ sl_peer_forget_source(struct sl_proto_peer *peer, const struct sl_ip *local)
 	struct sl_outer was, outer;
 	struct sl_ip was_local;
 
-	sl_peer_outer_read(sl_proto_dp_peer(peer), &was);
+	sl_peer_outer_read(peer->ifp->core->peers, peer->slot, &was);
 	if (was.family == SL_AF_NONE)
 		return;
 	if (local && !(sl_outer_local(&was, &was_local) && sl_ip_equal(&was_local, local)))

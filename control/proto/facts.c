@@ -8,7 +8,7 @@
 static bool
 rekey_to_send(const struct sl_session *s, uint64_t now)
 {
-	if (atomic_load_explicit(&s->sender->counter, memory_order_relaxed) > SL_REKEY_AFTER_MESSAGES)
+	if (sl_sender_counter(s->sender) > SL_REKEY_AFTER_MESSAGES)
 		return true;
 	return s->initiator && now - s->created >= SL_REKEY_AFTER_TIME_NS;
 }
@@ -18,7 +18,7 @@ rekey_on_send(struct sl_proto_peer *peer, uint64_t now)
 {
 	const struct sl_session *current = sl_sessions_current(peer);
 
-	if (current && rekey_to_send(current, now))
+	if (current && !peer->sessions[SL_SESSION_CURRENT].no_send && rekey_to_send(current, now))
 		sl_handshake_request(peer, now);
 }
 
@@ -38,7 +38,7 @@ rekey_on_receive(struct sl_proto_peer *peer, uint64_t now)
 static bool
 packets_wait(const struct sl_proto_peer *peer)
 {
-	return atomic_load_explicit(&sl_proto_dp_peer(peer)->staged, memory_order_acquire) != 0;
+	return atomic_load_explicit(&peer->ifp->core->peers->rest[peer->slot].staged, memory_order_acquire) != 0;
 }
 
 static void

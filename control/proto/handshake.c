@@ -119,7 +119,7 @@ sl_handshake_send(struct sl_proto_peer *peer, void *msg, size_t len, uint64_t no
 
 	peer->last_sent = now;
 	sl_cookie_jar_stamp(&hs->jar, now, &hs->keys, msg, len);
-	sl_peer_outer_read(sl_proto_dp_peer(peer), &outer);
+	sl_peer_outer_read(peer->ifp->core->peers, peer->slot, &outer);
 	core->ops->send(core->ctx, peer->ifp, &outer, msg, len, SL_HANDSHAKE_TOS);
 	sl_timers_handshake_sent(peer, len, now);
 }

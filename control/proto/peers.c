@@ -94,11 +94,10 @@ open_slot(struct sl_proto_peer *peer)
 	atomic_store_explicit(&dp->watched, 0, memory_order_relaxed);
 	atomic_store_explicit(&dp->received_tick, 0, memory_order_relaxed);
 	atomic_store_explicit(&dp->sent_tick, 0, memory_order_relaxed);
-	atomic_fetch_add_explicit(&dp->incarnation, 1, memory_order_relaxed);
 	dp->wg_if = peer->ifp->l3_if;
 	sl_outer_make(&outer, &nowhere, NULL, 0);
-	(void)sl_peer_outer_write(dp, &outer); /* nobody else writes to a slot that is not live */
-	atomic_store_explicit(&dp->live, 1, memory_order_release);
+	(void)sl_peer_outer_write(peer->ifp->core->peers, peer->slot, &outer); /* nobody else writes to a slot that is not live */
+	atomic_store_explicit(&dp->live, sl_peers_incarnation(peer->ifp->core->peers), memory_order_release);
 }
 
 int
@@ -153,7 +152,7 @@ free_peer(struct sl_proto *core, struct sl_proto_peer *peer)
 static bool
 packets_wait(struct sl_proto *core, uint32_t slot)
 {
-	return atomic_load_explicit(&core->peers->slots[slot].staged, memory_order_acquire) != 0;
+	return atomic_load_explicit(&core->peers->rest[slot].staged, memory_order_acquire) != 0;
 }
 
 /* No worker can find the peer any more; packets may still wait for it at one until that has seen the purge. */
@@ -304,7 +303,7 @@ sl_proto_peer_info(const struct sl_proto_peer *peer, uint64_t now, struct sl_pro
 	struct sl_peer_totals totals;
 	struct sl_outer outer;
 
-	sl_peer_outer_read(sl_proto_dp_peer(peer), &outer);
+	sl_peer_outer_read(peer->ifp->core->peers, peer->slot, &outer);
 	sl_peer_totals(peer->ifp->core->peers, peer->slot, &totals);
 	*out = (struct sl_proto_peer_info){
 		.rx_bytes = totals.rx_bytes,

@@ -79,9 +79,8 @@ sl_sessions_begin(struct sl_proto_peer *peer, struct sl_proto_handshake *hs, uin
 	session = (struct sl_session_keys){
 		.remote_index = keys.remote_index,
 		.initiator = keys.initiator,
-		.incarnation = atomic_load_explicit(&sl_proto_dp_peer(peer)->incarnation, memory_order_relaxed),
+		.incarnation = atomic_load_explicit(&sl_proto_dp_peer(peer)->live, memory_order_relaxed),
 		.created = now,
-		.send_limit = SL_REJECT_AFTER_MESSAGES,
 	};
 	memcpy(session.send, keys.send, SL_KEY_LEN);
 	memcpy(session.recv, keys.recv, SL_KEY_LEN);
@@ -152,5 +151,5 @@ sl_sessions_sendable(const struct sl_proto_peer *peer, uint64_t now)
 	const struct sl_session *s = sl_sessions_current(peer);
 
 	return s && !peer->sessions[SL_SESSION_CURRENT].no_send && now - s->created < SL_REJECT_AFTER_TIME_NS &&
-		atomic_load_explicit(&s->sender->counter, memory_order_relaxed) < s->sender->limit;
+		sl_sender_counter(s->sender) < SL_REJECT_AFTER_MESSAGES;
 }

@@ -32,7 +32,7 @@ reset_session(struct fuzz_rig *f, unsigned i)
 	struct sl_session *s = f->sessions[i].s;
 
 	s->created = f->r->now;
-	atomic_store(&s->sender->counter, 0);
+	sl_sender_set_counter(s->sender, 0);
 	atomic_store(&s->facts, 0);
 	memset(&s->replay, 0, sizeof(s->replay));
 	atomic_store(&f->r->dp->peers.slots[i + 1].current, sl_session_id(&f->r->dp->sessions, f->sessions[i].slot));
@@ -54,8 +54,10 @@ reset(struct fuzz_rig *f)
 	for (unsigned i = 0; i < FUZZ_PEERS; i++) {
 		rig_peer(r, i + 1, peers[i].wg_if, peers[i].endpoint, NULL);
 		atomic_store(&r->dp->peers.slots[i + 1].facts, 0);
-		for (unsigned line = 0; line < 2; line++)
-			memset(sl_peer_share(&r->dp->peers, line, i + 1), 0, sizeof(struct sl_peer_share));
+		for (unsigned line = 0; line < 2; line++) {
+			memset(&r->dp->peers.sending[line][i + 1], 0, sizeof(struct sl_peer_sending));
+			memset(&r->dp->peers.receiving[line][i + 1], 0, sizeof(struct sl_peer_receiving));
+		}
 	}
 	for (unsigned i = 0; i < FUZZ_SESSIONS; i++)
 		reset_session(f, i);

@@ -180,7 +180,7 @@ change_session(struct fuzz_rig *f, uint8_t what, uint8_t session)
 		s->created = f->r->now - SL_REJECT_AFTER_TIME_NS;
 		break;
 	case 1:
-		atomic_store(&s->sender->counter, SL_REJECT_AFTER_MESSAGES - what);
+		sl_sender_set_counter(s->sender, SL_REJECT_AFTER_MESSAGES - what);
 		break;
 	case 2:
 		atomic_store(&f->r->dp->peers.slots[s->peer].current, 0);

@@ -376,9 +376,9 @@ exhaust(struct chaos *chaos, struct sim_node *node)
 {
 	struct sl_session *s = sl_sessions_current(node->peer);
 
-	if (!s || atomic_load(&s->sender->counter) > SL_REJECT_AFTER_MESSAGES)
+	if (!s || sl_sender_counter(s->sender) > SL_REJECT_AFTER_MESSAGES)
 		return;
-	atomic_store(&s->sender->counter, SL_REJECT_AFTER_MESSAGES);
+	sl_sender_set_counter(s->sender, SL_REJECT_AFTER_MESSAGES);
 	sim_seen(chaos->sim, SIM_T_COUNTER_JUMPED_LIMIT);
 }
 

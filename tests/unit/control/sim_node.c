@@ -34,10 +34,10 @@ jump(struct sim_node *node, struct sl_session *s)
 {
 	bool near_limit = node->jump_to > SL_REKEY_AFTER_MESSAGES * 2;
 
-	if (node->jump_to == 0 || node->jumped == s->index || atomic_load(&s->sender->counter) >= node->jump_to)
+	if (node->jump_to == 0 || node->jumped == s->index || sl_sender_counter(s->sender) >= node->jump_to)
 		return;
 	node->jumped = s->index;
-	atomic_store(&s->sender->counter, node->jump_to);
+	sl_sender_set_counter(s->sender, node->jump_to);
 	sim_seen(node->sim, near_limit ? SIM_T_COUNTER_JUMPED_LIMIT : SIM_T_COUNTER_JUMPED_60);
 }
 
@@ -58,7 +58,7 @@ sendable(struct sim_node *node, uint32_t slot)
 		sim_seen(sim, SIM_T_NO_SEND_OLD);
 		return NULL;
 	}
-	if (atomic_load(&s->sender->counter) >= s->sender->limit) {
+	if (sl_sender_counter(s->sender) >= SL_REJECT_AFTER_MESSAGES) {
 		sim_seen(sim, SIM_T_NO_SEND_COUNTER);
 		return NULL;
 	}
@@ -75,7 +75,7 @@ emit(struct sim_node *node, const struct sl_session *s, uint64_t counter, const 
 	sl_store_le32(msg + offsetof(struct sl_msg_data, receiver), s->remote_index);
 	sl_store_le64(msg + offsetof(struct sl_msg_data, counter), counter);
 	sl_aead_seal(msg + sizeof(struct sl_msg_data), plain, len, NULL, 0, counter, s->sender->key);
-	sl_peer_outer_read(dp_peer(node, s->peer), &outer);
+	sl_peer_outer_read(&node->peers, s->peer, &outer);
 	sim_transmit(node, &outer, msg, sizeof(struct sl_msg_data) + len + SL_TAG_LEN, 0);
 }
 
@@ -83,7 +83,7 @@ static void
 seal(struct sim_node *node, struct sl_session *s, const uint8_t *plain, size_t len)
 {
 	struct sim *sim = node->sim;
-	uint64_t counter = atomic_fetch_add(&s->sender->counter, 1);
+	uint64_t counter = sl_sender_take(s->sender, 1);
 
 	sim_pass_found(node, s);
 	sim_audit_sent(node, s, counter);
@@ -119,7 +119,7 @@ static void
 set_staged(struct sim_node *node, unsigned n)
 {
 	node->n_staged = n;
-	atomic_store(&dp_peer(node, node->peer->slot)->staged, n);
+	atomic_store(&node->peers.rest[node->peer->slot].staged, n);
 }
 
 static void
@@ -156,7 +156,7 @@ op_purge(void *ctx, uint32_t slot)
 	sim_log(node, &(struct sim_event){.kind = SIM_PURGE});
 	if (node->peer && node->peer->slot == slot)
 		node->n_staged = 0;
-	atomic_store(&dp_peer(node, slot)->staged, 0);
+	atomic_store(&node->peers.rest[slot].staged, 0);
 }
 
 static void
@@ -236,10 +236,10 @@ roam(struct sim_node *node, uint32_t slot, const struct sl_endpoint *src)
 	struct sl_endpoint before;
 
 	sl_outer_make(&outer, src, &node->self.ip, sl_proto_if_listen_port(node->ifp));
-	sl_peer_outer_read(dp_peer(node, slot), &was);
+	sl_peer_outer_read(&node->peers, slot, &was);
 	if (memcmp(&was, &outer, sizeof(was)) == 0)
 		return;
-	sl_peer_outer_write(dp_peer(node, slot), &outer);
+	sl_peer_outer_write(&node->peers, slot, &outer);
 	sl_peer_raise(&node->peers, slot, SL_FACT_ENDPOINT);
 	sl_outer_remote(&was, &before);
 	if (!sl_endpoint_equal(&before, src))

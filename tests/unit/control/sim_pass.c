@@ -35,10 +35,10 @@ sim_pass_found(struct sim_node *node, const struct sl_session *s)
 static void
 seal_late(struct sim_node *node, const struct sim_found *found)
 {
-	uint64_t counter = atomic_load(&found->sender->counter);
+	uint64_t counter = sl_sender_counter(found->sender);
 
-	if (counter < found->sender->limit)
-		sim_audit_counter(node, found->key, atomic_fetch_add(&found->sender->counter, 1));
+	if (counter < SL_REJECT_AFTER_MESSAGES)
+		sim_audit_counter(node, found->key, sl_sender_take(found->sender, 1));
 	if (node->peer && atomic_load(&node->peers.slots[node->peer->slot].current) != found->id)
 		sim_seen(node->sim, SIM_T_SEALED_LATE);
 }

@@ -62,7 +62,7 @@ sim_view(struct sim_node *node, struct sim_view *view)
 	view->watch = peer->watch;
 	memcpy(view->latest_timestamp, peer->latest_timestamp, SL_TAI64N_LEN);
 	memcpy(view->sent_timestamp, peer->sent_timestamp, SL_TAI64N_LEN);
-	sl_peer_outer_read(sl_proto_dp_peer(peer), &outer);
+	sl_peer_outer_read(peer->ifp->core->peers, peer->slot, &outer);
 	sl_outer_remote(&outer, &view->endpoint);
 	view->has_local = outer.local;
 }
@@ -201,7 +201,7 @@ sim_saw_facts(struct sim_node *node, const struct sim_view *before, uint32_t fac
 	if (before->watch != after.watch)
 		sim_seen(sim, SIM_T_WATCHED);
 	if (sent && facts & SL_FACT_REKEY_SEND && current) {
-		bool many = atomic_load(&current->sender->counter) > SL_REKEY_AFTER_MESSAGES;
+		bool many = sl_sender_counter(current->sender) > SL_REKEY_AFTER_MESSAGES;
 
 		sim_seen(sim, many ? SIM_T_REKEY_SEND_COUNT : SIM_T_REKEY_SEND_TIME);
 	}

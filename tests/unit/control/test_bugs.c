@@ -120,7 +120,7 @@ Test(proto_bugs, bug_index_replaced_while_looked_up)
 {
 	uint32_t slot = sl_session_reserve(&a->sessions, a->peer->slot, 7), again;
 	uint32_t old = a->sessions.slots[slot].index;
-	struct sl_session_keys keys = {.created = sim.now, .send_limit = 1};
+	struct sl_session_keys keys = {.created = sim.now};
 	struct sl_session *found;
 
 	sl_session_publish(&a->sessions, slot, &keys);

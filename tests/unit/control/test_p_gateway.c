@@ -35,7 +35,7 @@ hit(void)
 
 	cr_assert(sl_ip_parse("198.51.100.7", &remote.ip));
 	sl_outer_make(&outer, &remote, &ours, r->wg0->listen_port);
-	cr_assert(sl_peer_outer_write(&r->gw.dp->peers.slots[peer->slot], &outer));
+	cr_assert(sl_peer_outer_write(&r->gw.dp->peers, peer->slot, &outer));
 }
 
 static struct sl_outer
@@ -43,7 +43,7 @@ outer_of(void)
 {
 	struct sl_outer outer;
 
-	sl_peer_outer_read(&r->gw.dp->peers.slots[peer->slot], &outer);
+	sl_peer_outer_read(&r->gw.dp->peers, peer->slot, &outer);
 	return outer;
 }
 

@@ -146,7 +146,7 @@ Test(proto_cookies, p15_replayed_and_foreign_replies)
 	reply[4] ^= 1;
 	sim_deliver(&sim, 0, reply, sizeof(reply), &elsewhere);
 	cr_assert_eq(sl_proto_if_counters(a->ifp)->unexpected, 2);
-	sl_peer_outer_read(&a->peers.slots[a->peer->slot], &outer);
+	sl_peer_outer_read(&a->peers, a->peer->slot, &outer);
 	sl_outer_remote(&outer, &remote);
 	cr_assert(sl_endpoint_equal(&remote, &b->self), "no roaming");
 }
@@ -163,7 +163,7 @@ Test(proto_cookies, p41_no_roaming_on_cookie_replies)
 	sim_deliver(&sim, 1, sim_last(&sim, SIM_SENT, 0, SL_MSG_INITIATION)->data, 148, NULL);
 	sim_deliver(&sim, 0, sim_last(&sim, SIM_SENT, 1, SL_MSG_COOKIE_REPLY)->data, 64, &elsewhere);
 	cr_assert_eq(sl_proto_if_counters(a->ifp)->cookies_received, 1);
-	sl_peer_outer_read(&a->peers.slots[a->peer->slot], &outer);
+	sl_peer_outer_read(&a->peers, a->peer->slot, &outer);
 	sl_outer_remote(&outer, &remote);
 	cr_assert(sl_endpoint_equal(&remote, &b->self));
 }

@@ -39,7 +39,7 @@ outer_of(const struct sim_node *node)
 {
 	struct sl_outer outer;
 
-	sl_peer_outer_read(&node->peers.slots[node->peer->slot], &outer);
+	sl_peer_outer_read(&node->peers, node->peer->slot, &outer);
 	return outer;
 }
 

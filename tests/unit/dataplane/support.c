@@ -274,9 +274,10 @@ rig_peer(struct rig *r, uint32_t slot, uint16_t wg_if, const char *endpoint, con
 		sl_outer_make(&outer, &e, local ? &ip : NULL, r->ifs[wg_if].listen_port);
 	}
 	peer->wg_if = wg_if;
-	cr_assert(sl_peer_outer_write(peer, &outer));
+	cr_assert(sl_peer_outer_write(&r->dp->peers, slot, &outer));
 	atomic_store(&peer->watched, 1);
-	atomic_store(&peer->live, 1);
+	if (atomic_load(&peer->live) == 0)
+		atomic_store(&peer->live, sl_peers_incarnation(&r->dp->peers));
 }
 
 void
@@ -314,8 +315,8 @@ rig_session(struct rig *r, uint32_t peer, bool initiator, bool current)
 {
 	struct sl_session_table *t = &r->dp->sessions;
 	struct rig_session s = {.slot = sl_session_reserve(t, peer, r->dp->peers.slots[peer].wg_if)};
-	struct sl_session_keys keys = {.initiator = initiator, .created = r->now, .send_limit = SL_REJECT_AFTER_MESSAGES,
-		.incarnation = atomic_load(&r->dp->peers.slots[peer].incarnation)};
+	struct sl_session_keys keys = {.initiator = initiator, .created = r->now,
+		.incarnation = atomic_load(&r->dp->peers.slots[peer].live)};
 
 	cr_assert_neq(s.slot, SL_SESSION_NONE);
 	s.s = &t->slots[s.slot];

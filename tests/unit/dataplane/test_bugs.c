@@ -61,13 +61,13 @@ Test(bugs, bug_promotion_by_a_forged_packet)
 	struct sl_outer before, after;
 	size_t len = inner(plain, 1, 50);
 
-	sl_peer_outer_read(peer, &before);
+	sl_peer_outer_read(&r->dp->peers, PEER, &before);
 	receive(r, framed(r, &roamed, &next, 0, plain, len, 1, 0));
 	cr_expect_eq(rig_drops(r, SL_DROP_BAD_TAG), 1);
 	cr_expect_eq(atomic_load(&next.s->facts), 0);
 	cr_expect_eq(facts(r, PEER), 0);
 	cr_expect_eq(atomic_load(&peer->current), sl_session_id(&r->dp->sessions, old.slot));
-	sl_peer_outer_read(peer, &after);
+	sl_peer_outer_read(&r->dp->peers, PEER, &after);
 	cr_expect_eq(memcmp(&before, &after, sizeof(before)), 0, "nor does it move the endpoint");
 	sl_peer_totals(&r->dp->peers, PEER, &totals);
 	cr_expect_eq(totals.received, 0);
@@ -151,7 +151,7 @@ Test(bugs, bug_greater_for_greater_or_equal)
 		receive(r, framed(r, &outer4, &s, cases[i].counter, plain, len, 0, 0));
 		cr_expect_eq(r->n_sent, cases[i].usable, "received, case %u", i);
 		cr_expect_eq(rig_drops(r, SL_DROP_SESSION_EXPIRED), !cases[i].usable);
-		atomic_store(&s.s->sender->counter, cases[i].counter);
+		sl_sender_set_counter(s.s->sender, cases[i].counter);
 		put(r, SL_STAGE_FORWARD, inner4(r, 100));
 		rig_run(r, 0);
 		cr_expect_eq(r->n_sent, cases[i].usable * 2u, "sent, case %u", i);

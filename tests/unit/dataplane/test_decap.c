@@ -278,7 +278,7 @@ Test(decap, p41_roaming)
 		struct sl_ip local;
 
 		rig_stage(r, sl_stage_decap, &m, 1); /* keepalives roam too */
-		sl_peer_outer_read(&r->dp->peers.slots[PEER], &outer);
+		sl_peer_outer_read(&r->dp->peers, PEER, &outer);
 		sl_outer_remote(&outer, &remote);
 		cr_assert(sl_outer_local(&outer, &local));
 		cr_expect_str_eq(sl_endpoint_format(&remote, text), steps[i].remote, "%s: %s", steps[i].what, text);

@@ -26,7 +26,7 @@ Test(encap, p36_without_a_session_it_waits_and_control_is_told)
 	cr_expect_eq(r->n_sent, 0);
 	cr_expect_eq(queued(r), 3);
 	cr_expect_eq(facts(r, PEER), SL_FACT_NEED_SESSION);
-	cr_expect_eq(atomic_load(&r->dp->peers.slots[PEER].staged), 3);
+	cr_expect_eq(atomic_load(&r->dp->peers.rest[PEER].staged), 3);
 	s = rig_session(r, PEER, true, true);
 	/* what waited goes before what is newer, without a word from control */
 	encap(r, PEER, inner4(r, 103));
@@ -36,7 +36,7 @@ Test(encap, p36_without_a_session_it_waits_and_control_is_told)
 		cr_expect_eq(sent_plain(r, i, &s, plain, NULL), 112);
 		cr_expect_eq(length_of(plain), 100 + i);
 	}
-	cr_expect_eq(atomic_load(&r->dp->peers.slots[PEER].staged), 0);
+	cr_expect_eq(atomic_load(&r->dp->peers.rest[PEER].staged), 0);
 	finish(r);
 }
 
@@ -58,13 +58,13 @@ Test(encap, p24_sessions_that_may_not_be_used)
 	cr_expect_eq(facts(r, PEER), SL_FACT_NEED_SESSION);
 	/* counter at the limit; nothing is reserved */
 	s = rig_session(r, PEER, true, true);
-	atomic_store(&s.s->sender->counter, s.s->sender->limit);
+	sl_sender_set_counter(s.s->sender, SL_REJECT_AFTER_MESSAGES);
 	encap(r, PEER, inner4(r, 100));
 	rig_run(r, 0);
 	cr_expect_eq(queued(r), 2);
-	cr_expect_eq(atomic_load(&s.s->sender->counter), s.s->sender->limit);
+	cr_expect_eq(sl_sender_counter(s.s->sender), SL_REJECT_AFTER_MESSAGES);
 	/* one counter left */
-	atomic_store(&s.s->sender->counter, s.s->sender->limit - 1);
+	sl_sender_set_counter(s.s->sender, SL_REJECT_AFTER_MESSAGES - 1);
 	command(r, 0, SL_CMD_DRAIN_PEER, PEER, NULL);
 	rig_run(r, 0);
 	cr_expect_eq(r->n_sent, 2);
@@ -72,7 +72,7 @@ Test(encap, p24_sessions_that_may_not_be_used)
 	/* another peer's session is none of ours; ways that were kept have long been found anew */
 	r->now += SL_NSEC_PER_SEC;
 	s.s->peer = PEER + 1;
-	atomic_store(&s.s->sender->counter, 0);
+	sl_sender_set_counter(s.s->sender, 0);
 	command(r, 0, SL_CMD_DRAIN_PEER, PEER, NULL);
 	rig_run(r, 0);
 	cr_expect_eq(queued(r), 1);
@@ -99,7 +99,7 @@ Test(encap, p27_rekey_on_send)
 		struct rig *r = tunnel(1, ENDPOINT4);
 		struct rig_session s = rig_session(r, PEER, cases[i].initiator, true);
 
-		atomic_store(&s.s->sender->counter, cases[i].counter);
+		sl_sender_set_counter(s.s->sender, cases[i].counter);
 		r->now += cases[i].age;
 		encap(r, PEER, inner4(r, 100));
 		rig_run(r, 0);
@@ -140,7 +140,7 @@ Test(encap, p36_peers_that_cannot_be_reached)
 	encap(r, PEER, inner4(r, 100));
 	rig_run(r, 0);
 	cr_expect_eq(rig_drops(r, SL_DROP_INTERFACE_DOWN), 2);
-	cr_expect_eq(atomic_load(&s.s->sender->counter), 0, "nothing was reserved");
+	cr_expect_eq(sl_sender_counter(s.s->sender), 0, "nothing was reserved");
 	finish(r);
 }
 
@@ -210,7 +210,7 @@ Test(encap, waits_for_the_neighbour_unsealed)
 	encap(r, PEER, inner4(r, 101));
 	rig_run(r, 0);
 	cr_expect_eq(queued(r), 2);
-	cr_expect_eq(atomic_load(&s.s->sender->counter), 0, "what waits has no counter");
+	cr_expect_eq(sl_sender_counter(s.s->sender), 0, "what waits has no counter");
 	cr_assert(take_miss(r, &miss));
 	cr_expect(sl_ip_equal(&miss.ip, &next_hop));
 	cr_expect_eq(miss.out_if, RIG_WAN);
@@ -308,7 +308,7 @@ move_endpoint(struct rig *r, const char *ip, uint16_t port)
 	struct sl_outer outer;
 
 	sl_outer_make(&outer, &to, NULL, RIG_WG0_PORT);
-	cr_assert(sl_peer_outer_write(&r->dp->peers.slots[PEER], &outer));
+	cr_assert(sl_peer_outer_write(&r->dp->peers, PEER, &outer));
 }
 
 Test(encap, a_kept_way_follows_the_endpoint)
@@ -331,7 +331,7 @@ Test(encap, a_kept_way_follows_the_session)
 	struct kept k = kept_way(1, true);
 	struct sl_session_table *table = &k.r->dp->sessions;
 	struct rig_session next = rig_session(k.r, PEER, true, true);
-	struct sl_session_keys keys = {.send_limit = SL_REJECT_AFTER_MESSAGES, .remote_index = 77, .created = k.r->now};
+	struct sl_session_keys keys = {.remote_index = 77, .created = k.r->now};
 	uint32_t slot;
 
 	one_more(&k, RIG_WAN, &next);
@@ -369,7 +369,7 @@ Test(encap, a_kept_way_follows_the_sending_half)
 		own += next.s->sender == &next.s->own;
 		one_more(&k, RIG_WAN, &next);
 		one_more(&k, RIG_WAN, &next);
-		cr_expect_eq(atomic_load(&next.s->sender->counter), 2);
+		cr_expect_eq(sl_sender_counter(next.s->sender), 2);
 		if (i % 4 == 3)
 			rig_reclaim(k.r);
 		one_more(&k, RIG_WAN, &next);
@@ -477,10 +477,15 @@ Test(encap, a_kept_way_knows_counters_that_run_out)
 {
 	struct kept k = kept_way(1, false);
 
-	atomic_store(&k.s.s->sender->counter, SL_REKEY_AFTER_MESSAGES + 1);
+	/* more than a worker sends while it keeps a way, so it looks at it again first */
+	sl_sender_set_counter(k.s.s->sender, SL_REKEY_AFTER_MESSAGES + 1);
+	k.r->now += SL_NSEC_PER_SEC;
 	one_more(&k, RIG_WAN, &k.s);
 	cr_expect_eq(facts(k.r, PEER), SL_FACT_REKEY_SEND);
-	k.s.s->sender->limit = atomic_load(&k.s.s->sender->counter);
+	atomic_store(&k.r->dp->peers.slots[PEER].facts, 0);
+	one_more(&k, RIG_WAN, &k.s);
+	cr_expect_eq(facts(k.r, PEER), SL_FACT_REKEY_SEND, "raised until control acts");
+	sl_sender_set_counter(k.s.s->sender, SL_REJECT_AFTER_MESSAGES);
 	encap(k.r, PEER, inner4(k.r, 102));
 	rig_run(k.r, 0);
 	cr_expect_eq(queued(k.r), 1);
@@ -634,7 +639,7 @@ Test(encap, the_inner_packet_waits_for_the_outer_tunnel)
 	cr_expect_eq(queued(r), 3);
 	cr_expect_eq(facts(r, PEER), 0);
 	cr_expect_eq(facts(r, 2), SL_FACT_NEED_SESSION);
-	cr_expect_eq(atomic_load(&s1.s->sender->counter), 0);
+	cr_expect_eq(sl_sender_counter(s1.s->sender), 0);
 	s2 = rig_session(r, 2, true, true);
 	encap(r, PEER, inner4(r, 103));
 	rig_run(r, 0);
@@ -658,7 +663,7 @@ Test(encap, tunnels_that_lead_into_each_other)
 	rig_run(r, 0);
 	cr_expect_eq(r->n_sent, 0);
 	cr_expect_eq(rig_drops(r, SL_DROP_NESTING), 1);
-	cr_expect_eq(atomic_load(&s1.s->sender->counter) + atomic_load(&s2.s->sender->counter), 0);
+	cr_expect_eq(sl_sender_counter(s1.s->sender) + sl_sender_counter(s2.s->sender), 0);
 	finish(r);
 }
 
@@ -693,6 +698,6 @@ Test(encap, depth_limit)
 	rig_run(r, 0);
 	cr_expect_eq(r->n_sent, 1);
 	cr_expect_eq(rig_drops(r, SL_DROP_NESTING), 2);
-	cr_expect_eq(atomic_load(&s.s->sender->counter), 1, "given up before anything was sealed");
+	cr_expect_eq(sl_sender_counter(s.s->sender), 1, "given up before anything was sealed");
 	finish(r);
 }

@@ -180,7 +180,7 @@ Test(ingress, tunnel_in_tunnel)
 	cr_assert_eq(r->n_sent, 1);
 	rig_bytes(r->sent[0].m, out, sizeof(out));
 	cr_expect_arr_eq(out + RTE_ETHER_HDR_LEN + 28, "deep", 4);
-	sl_peer_outer_read(&r->dp->peers.slots[NESTED], &outer);
+	sl_peer_outer_read(&r->dp->peers, NESTED, &outer);
 	sl_outer_remote(&outer, &remote);
 	cr_expect_eq(remote.port, 999, "its endpoint is inside the first tunnel");
 	rig_check_conservation(r, 0);

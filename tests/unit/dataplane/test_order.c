@@ -348,8 +348,7 @@ Test(order, a_removed_peers_messages_end)
 	sl_session_release(&o.r->dp->sessions, o.s.slot);
 	sl_reclaim_poll(o.r->dp->reclaim);
 	sl_peer_stamps_clear(&o.r->dp->peers, ORDER_PEER);
-	atomic_fetch_add(&peer->incarnation, 1);
-	atomic_store(&peer->live, 1);
+	atomic_store(&peer->live, sl_peers_incarnation(&o.r->dp->peers));
 	o.s = rig_session(o.r, ORDER_PEER, false, true);
 	o.counter = 0;
 	order_done(&o, 1, place);

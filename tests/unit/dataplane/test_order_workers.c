@@ -46,8 +46,7 @@ rotate(bool remove_peer)
 		atomic_store(&peer->live, 0);
 	sl_session_release(&o.r->dp->sessions, o.s.slot);
 	if (remove_peer) {
-		atomic_fetch_add(&peer->incarnation, 1);
-		atomic_store(&peer->live, 1);
+		atomic_store(&peer->live, sl_peers_incarnation(&o.r->dp->peers));
 	}
 	o.s = rig_session(o.r, ORDER_PEER, false, true);
 	o.counter = 0;

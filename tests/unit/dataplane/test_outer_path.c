@@ -56,7 +56,7 @@ check_frame(const struct many *m, unsigned sent, unsigned i)
 	const uint8_t *p = sent_ip(r, sent, &info);
 	const struct rte_udp_hdr *udp = (const void *)(p + info.hdr_len);
 
-	sl_peer_outer_read(&r->dp->peers.slots[FIRST + i], &outer);
+	sl_peer_outer_read(&r->dp->peers, FIRST + i, &outer);
 	sl_outer_remote(&outer, &want);
 	cr_assert(sl_outer_local(&outer, &local));
 	cr_expect_eq(info.family, want.ip.family);

@@ -44,7 +44,7 @@ static void every_size(const char *endpoint)
 		size_t msg_len;
 		long n;
 
-		atomic_store(&s.s->sender->counter, want_counter);
+		sl_sender_set_counter(s.s->sender, want_counter);
 		put(r, SL_STAGE_FORWARD, inner4(r, len));
 		rig_run(r, 0);
 		msg = sent_ip(r, 0, &info) + info.hdr_len + 8;

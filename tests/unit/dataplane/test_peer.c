@@ -150,8 +150,8 @@ Test(peer, endpoint_records)
 			cr_assert(sl_ip_parse(cases[i].local, &local));
 		sl_outer_make(&outer, &remote, has_local ? &local : NULL, 51820);
 		cr_expect_eq(outer.len, cases[i].len);
-		cr_assert(sl_peer_outer_write(&peers.slots[5], &outer));
-		sl_peer_outer_read(&peers.slots[5], &copy);
+		cr_assert(sl_peer_outer_write(&peers, 5, &outer));
+		sl_peer_outer_read(&peers, 5, &copy);
 		cr_expect_arr_eq(&copy, &outer, sizeof(outer));
 		sl_outer_remote(&copy, &back);
 		cr_expect(sl_endpoint_equal(&back, &remote), "%s", cases[i].remote);
@@ -175,7 +175,7 @@ Test(peer, no_endpoint)
 	cr_expect_eq(outer.family, SL_AF_NONE);
 	sl_outer_remote(&outer, &back);
 	cr_expect(sl_endpoint_equal(&back, &none));
-	sl_peer_outer_read(&peers.slots[77], &outer);
+	sl_peer_outer_read(&peers, 77, &outer);
 	cr_expect_eq(outer.family, SL_AF_NONE, "a fresh slot has none");
 	cr_expect(!sl_outer_local(&outer, &local));
 }
@@ -190,7 +190,7 @@ rewriter(void *arg)
 
 	while (!atomic_load(&stop)) {
 		memset(&outer, fill, sizeof(outer));
-		sl_peer_outer_write(&peers.slots[0], &outer);
+		sl_peer_outer_write(&peers, 0, &outer);
 		fill += 2;
 	}
 	return NULL;
@@ -206,7 +206,7 @@ Test(peer, endpoint_is_never_torn, .timeout = 60)
 	for (unsigned i = 0; i < 300000; i++) {
 		uint8_t bytes[sizeof(struct sl_outer)];
 
-		sl_peer_outer_read(&peers.slots[0], (struct sl_outer *)bytes);
+		sl_peer_outer_read(&peers, 0, (struct sl_outer *)bytes);
 		for (unsigned k = 1; k < sizeof(bytes); k++)
 			cr_assert_eq(bytes[k], bytes[0], "torn at byte %u", k);
 	}
@@ -220,9 +220,9 @@ Test(peer, a_busy_record_refuses_a_second_writer)
 	struct sl_outer outer = {.family = SL_AF_INET};
 
 	atomic_store(&peers.slots[0].endpoint_seq, 7);
-	cr_expect(!sl_peer_outer_write(&peers.slots[0], &outer));
+	cr_expect(!sl_peer_outer_write(&peers, 0, &outer));
 	atomic_store(&peers.slots[0].endpoint_seq, 8);
-	cr_expect(sl_peer_outer_write(&peers.slots[0], &outer));
+	cr_expect(sl_peer_outer_write(&peers, 0, &outer));
 	cr_expect_eq(atomic_load(&peers.slots[0].endpoint_seq), 10);
 }
 

@@ -44,7 +44,7 @@ every_size(const char *endpoint, unsigned outer_hdr)
 		cr_assert_eq(r->sent[0].m->pkt_len, 14 + outer_hdr + 32 + n);
 		rig_forget_sent(r);
 	}
-	cr_expect_eq(atomic_load(&sl_peer_share(&r->dp->peers, 0, PEER)->sent.last), r->now);
+	cr_expect_eq(atomic_load(&r->dp->peers.sending[0][PEER].sent.last), r->now);
 	finish(r);
 }
 
@@ -116,7 +116,7 @@ Test(seal, p2_libsodium_opens_it)
 	struct sl_ip_info info;
 	const uint8_t *p, *msg;
 
-	atomic_store(&s.s->sender->counter, 0x1122334455667788);
+	sl_sender_set_counter(s.s->sender, 0x1122334455667788);
 	put(r, SL_STAGE_FORWARD, inner6(r, 333));
 	rig_run(r, 0);
 	p = sent_ip(r, 0, &info);
@@ -286,7 +286,7 @@ Test(seal, buffers_without_room)
 	cr_expect_eq(r->n_sent, 0);
 	cr_expect_eq(rig_drops(r, SL_DROP_OVERSIZED), 1);
 	cr_expect_eq(rig_drops(r, SL_DROP_NO_HEADROOM), 1);
-	cr_expect_eq(atomic_load(&s.s->sender->counter), 0, "nothing was reserved for them");
+	cr_expect_eq(sl_sender_counter(s.s->sender), 0, "nothing was reserved for them");
 	m->buf_len = r->dp->pool->elt_size - sizeof(*m) - SL_PACKET_PRIV;
 	finish(r);
 }
@@ -383,17 +383,18 @@ Test(seal, p25_counter_limit)
 {
 	struct rig *r = tunnel(1, ENDPOINT4);
 	struct rig_session s = rig_session(r, PEER, true, true), next;
+	const uint64_t first = SL_REJECT_AFTER_MESSAGES - 3;
 	uint8_t plain[RIG_PACKET];
 	uint64_t counter;
 
-	s.s->sender->limit = 3;
+	sl_sender_set_counter(s.s->sender, first);
 	for (unsigned i = 0; i < 5; i++)
 		put(r, SL_STAGE_FORWARD, inner4(r, 100 + i));
 	rig_run(r, 0);
 	cr_assert_eq(r->n_sent, 3);
 	for (unsigned i = 0; i < 3; i++) {
 		cr_expect_eq(sent_plain(r, i, &s, plain, &counter), 112);
-		cr_expect_eq(counter, i);
+		cr_expect_eq(counter, first + i);
 	}
 	cr_expect(facts(r, PEER) & SL_FACT_NEED_SESSION);
 	cr_expect_eq(queued(r), 2);
@@ -427,7 +428,7 @@ struct seal_thread {
 
 /* Takes counters as a core does that sends nothing but keepalives, without pause. */
 struct taker {
-	_Atomic uint64_t *counter;
+	struct sl_sender *sender;
 	atomic_bool stop;
 	uint64_t taken;
 };
@@ -438,7 +439,7 @@ take_without_pause(void *arg)
 	struct taker *t = arg;
 
 	for (; !atomic_load(&t->stop); t->taken++)
-		atomic_fetch_add(t->counter, 1);
+		sl_sender_take(t->sender, 1);
 	return NULL;
 }
 
@@ -500,7 +501,7 @@ two_workers(bool keepalives)
 	struct rig_session s = rig_session(r, PEER, true, true);
 	uint64_t *all = calloc(2 * PER_WORKER, sizeof(*all));
 	struct seal_thread t[2];
-	struct taker taker = {.counter = &s.s->sender->counter};
+	struct taker taker = {.sender = s.s->sender};
 	pthread_t id[2], third;
 
 	for (uint16_t i = 0; i < 2; i++) {
@@ -527,7 +528,7 @@ two_workers(bool keepalives)
 	qsort(all, 2 * PER_WORKER, sizeof(*all), by_value);
 	for (unsigned i = 0; i < 2 * PER_WORKER; i++)
 		cr_assert(keepalives ? i == 0 || all[i] > all[i - 1] : all[i] == i, "each counter exactly once");
-	cr_expect_eq(atomic_load(&s.s->sender->counter), 2 * PER_WORKER + taker.taken);
+	cr_expect_eq(sl_sender_counter(s.s->sender), 2 * PER_WORKER + taker.taken);
 	free(all);
 	strays = 2 * PER_WORKER;
 	finish(r);

@@ -74,10 +74,12 @@ key_of(uint8_t key[SL_KEY_LEN], uint32_t number)
 	memcpy(key, &number, sizeof(number));
 }
 
+/* left: how many counters it has. */
 static uint32_t
-publish(uint32_t peer, uint32_t number, uint64_t limit)
+publish(uint32_t peer, uint32_t number, uint64_t left)
 {
-	struct sl_session_keys keys = {.remote_index = number, .created = 5, .send_limit = limit};
+	struct sl_session_keys keys = {
+		.remote_index = number, .created = 5, .send_counter = SL_REJECT_AFTER_MESSAGES - left};
 	uint32_t slot = sl_session_reserve(&table, peer, 0);
 
 	cr_assert_neq(slot, SL_SESSION_NONE);
@@ -94,7 +96,7 @@ place_of(uint32_t slot)
 	const struct sl_session *s = &table.slots[slot];
 
 	for (unsigned i = 0; i < SL_PEER_SENDERS; i++)
-		if (s->sender == &peers.slots[s->peer].senders[i])
+		if (s->sender == sl_peer_sender(&peers, s->peer, i))
 			return i;
 	cr_assert_eq(s->sender, &s->own);
 	return SL_PEER_SENDERS;
@@ -103,7 +105,7 @@ place_of(uint32_t slot)
 static bool
 is_free(const struct sl_sender *place)
 {
-	return place->limit == 0 && sl_is_zero(place->key, SL_KEY_LEN);
+	return sl_sender_counter(place) == SL_REJECT_AFTER_MESSAGES && sl_is_zero(place->key, SL_KEY_LEN);
 }
 
 static bool
@@ -127,18 +129,33 @@ Test(sender, two_places_then_its_own)
 	cr_expect_eq(place_of(other), 0, "another peer's places are others");
 	for (uint32_t i = 0; i < 4; i++) {
 		cr_expect(has_key(table.slots[slots[i]].sender, 100 + i));
-		cr_expect_eq(table.slots[slots[i]].sender->limit, 1000);
-		cr_expect_eq(atomic_load(&table.slots[slots[i]].sender->counter), 0);
+		cr_expect_eq(sl_sender_counter(table.slots[slots[i]].sender), SL_REJECT_AFTER_MESSAGES - 1000);
 	}
 }
 
-/* A session that may send nothing needs no place, and would leave one that looks free. */
-Test(sender, without_a_counter_no_place)
+/* A place whose counters have run out, or past their end, is its session's nevertheless. */
+Test(sender, without_counters_a_place_is_taken)
 {
-	cr_expect_eq(place_of(publish(PEER, 1, 0)), 2);
-	cr_expect_eq(place_of(publish(PEER, 2, 1)), 0);
-	cr_expect_eq(place_of(publish(PEER, 3, 0)), 2);
-	cr_expect_eq(place_of(publish(PEER, 4, 1)), 1);
+	uint32_t first = publish(PEER, 1, 0), second = publish(PEER, 2, 1);
+
+	cr_expect_eq(sl_sender_take(table.slots[second].sender, 3), SL_REJECT_AFTER_MESSAGES - 1);
+	cr_expect_eq(sl_sender_counter(table.slots[second].sender), SL_REJECT_AFTER_MESSAGES + 2);
+	cr_expect_eq(place_of(publish(PEER, 3, 1)), 2);
+	cr_expect(has_key(table.slots[first].sender, 1));
+	cr_expect(has_key(table.slots[second].sender, 2));
+}
+
+/* Memory that nobody has written is no sending half: the counter in it is the first that may not be used. */
+Test(sender, p25_zeros_have_no_counter)
+{
+	struct sl_sender s = {0};
+
+	cr_expect_eq(sl_sender_counter(&s), SL_REJECT_AFTER_MESSAGES);
+	cr_expect_eq(sl_sender_take(&s, 64), SL_REJECT_AFTER_MESSAGES);
+	cr_expect_gt(sl_sender_counter(&s), SL_REJECT_AFTER_MESSAGES);
+	sl_sender_set_counter(&s, 0);
+	cr_expect_eq(sl_sender_take(&s, 2), 0);
+	cr_expect_eq(sl_sender_counter(&s), 2);
 }
 
 Test(sender, p10_a_retired_key_goes_after_the_workers)
@@ -150,21 +167,20 @@ Test(sender, p10_a_retired_key_goes_after_the_workers)
 		struct sl_sender *sender = s->sender;
 
 		cr_assert_eq(place_of(slot), place);
-		atomic_store(&sender->counter, 17);
+		sl_sender_set_counter(sender, 17);
 		begin_pass(0);
 		sl_session_retire(&table, slot);
 		sl_session_retire(&table, slot);
 		cr_expect_eq(reclaim.pending, 1, "once");
 		grace();
 		cr_expect(has_key(sender, 100 + place), "a worker may be sealing by it");
-		cr_expect_eq(sender->limit, 1000);
+		cr_expect_eq(sl_sender_counter(sender), 17);
 		cr_expect_eq(s->sender, sender);
 		rte_rcu_qsbr_quiescent(rcu, 0);
 		grace();
 		cr_expect(is_free(sender));
 		cr_expect_eq(place_of(slot), 2);
 		cr_expect(is_free(s->sender));
-		cr_expect_eq(atomic_load(&s->sender->counter), 17, "how far it came is still to be known");
 		cr_expect_eq(sl_session_id(&table, slot), sl_index_open(&table.key, s->index), "it goes on receiving");
 		cr_expect_eq(s->recv_key[0], 0x77);
 		sl_session_retire(&table, slot);
@@ -221,7 +237,7 @@ Test(sender, retired_and_released)
 				sl_reclaim_poll(&reclaim);
 			else
 				rte_rcu_qsbr_quiescent(rcu, 0);
-			cr_assert(is_free(sender) || (has_key(sender, 100) && sender->limit == 1000), "%s", cases[i].steps);
+			cr_assert(is_free(sender) || (has_key(sender, 100) && sl_sender_counter(sender) == SL_REJECT_AFTER_MESSAGES - 1000), "%s", cases[i].steps);
 		}
 		cr_expect_eq(is_free(sender), cases[i].place_free, "place after %s", cases[i].steps);
 		cr_expect_eq(table.free - free, cases[i].slot_free, "slot after %s", cases[i].steps);
@@ -237,7 +253,7 @@ Test(sender, retired_and_released)
 		grace();
 		cr_expect_eq(reclaim.pending, 0);
 		cr_expect_eq(table.free, table.used, "after %s", cases[i].steps);
-		cr_expect(is_free(&peers.slots[PEER].senders[0]) && is_free(&peers.slots[PEER].senders[1]));
+		cr_expect(is_free(sl_peer_sender(&peers, PEER, 0)) && is_free(sl_peer_sender(&peers, PEER, 1)));
 	}
 }
 
@@ -250,19 +266,19 @@ Test(sender, messages_on_their_way_do_not_keep_the_place)
 	sl_session_hold(s);
 	sl_session_release(&table, slot);
 	grace();
-	cr_expect(is_free(&peers.slots[PEER].senders[0]));
+	cr_expect(is_free(sl_peer_sender(&peers, PEER, 0)));
 	cr_expect_eq(s->recv_key[0], 0x77);
 	cr_expect_eq(table.free, 0);
 	next = publish(PEER, 101, 1000);
 	cr_expect_eq(place_of(next), 0);
 	for (unsigned i = 0; i < 5; i++)
 		grace(); /* the old session is asked again */
-	cr_expect(has_key(&peers.slots[PEER].senders[0], 101), "it does not wipe another's place");
+	cr_expect(has_key(sl_peer_sender(&peers, PEER, 0), 101), "it does not wipe another's place");
 	sl_session_let_go(s);
 	grace();
 	cr_expect(sl_is_zero(s->recv_key, SL_KEY_LEN));
 	cr_expect_eq(table.free, 1);
-	cr_expect(has_key(&peers.slots[PEER].senders[0], 101));
+	cr_expect(has_key(sl_peer_sender(&peers, PEER, 0), 101));
 }
 
 /* A peer's slot that another peer has got shares no place with the sessions of the one before. */
@@ -274,11 +290,11 @@ Test(sender, a_peer_slot_used_again)
 	for (unsigned i = 0; i < 2; i++)
 		sl_session_release(&table, old[i]);
 	sl_reclaim_poll(&reclaim);
-	atomic_fetch_add(&peers.slots[PEER].incarnation, 1);
+	atomic_store(&peers.slots[PEER].live, sl_peers_incarnation(&peers));
 	new = publish(PEER, 300, 1000);
 	cr_expect_eq(place_of(new), 2, "a worker may still be sealing by both");
 	for (unsigned i = 0; i < 2; i++)
-		cr_expect(has_key(&peers.slots[PEER].senders[i], 100 + i));
+		cr_expect(has_key(sl_peer_sender(&peers, PEER, i), 100 + i));
 	rte_rcu_qsbr_quiescent(rcu, 0);
 	sl_reclaim_poll(&reclaim);
 	cr_expect(has_key(table.slots[new].sender, 300));
@@ -305,12 +321,12 @@ look(int signal)
 	if (s == NULL)
 		return;
 	found++;
-	incomplete += !has_key(s->sender, 500) || s->sender->limit != 1000 || atomic_load(&s->sender->counter) != 3;
+	incomplete += !has_key(s->sender, 500) || sl_sender_counter(s->sender) != 3;
 }
 
 Test(sender, bug_nonce_reuse_nothing_is_named_before_it_is_complete)
 {
-	struct sl_session_keys keys = {.created = 5, .send_limit = 1000, .send_counter = 3};
+	struct sl_session_keys keys = {.created = 5, .send_counter = 3};
 	struct sigaction action = {.sa_handler = look}, before;
 
 	key_of(keys.send, 500);
@@ -381,17 +397,17 @@ find_way(struct worker *w, uint32_t peer)
 static void
 seal(const struct way *way)
 {
-	uint64_t counter = atomic_load(&way->sender->counter);
-	uint64_t limit = way->sender->limit;
+	uint64_t counter = sl_sender_counter(way->sender);
 	uint32_t number;
 
 	cr_assert(has_key(way->sender, way->number), "the key is the session's for as long as the pass lasts");
-	cr_assert_eq(limit, LIMIT);
-	if (counter < limit)
-		counter = atomic_fetch_add(&way->sender->counter, 1);
-	if (counter >= limit)
+	if (counter < SL_REJECT_AFTER_MESSAGES)
+		counter = sl_sender_take(way->sender, 1);
+	if (counter >= SL_REJECT_AFTER_MESSAGES)
 		return;
 	memcpy(&number, way->sender->key, sizeof(number));
+	counter -= SL_REJECT_AFTER_MESSAGES - LIMIT;
+	cr_assert_lt(counter, LIMIT);
 	cr_assert_eq(counters_used[number] >> counter & 1, 0, "counter %lu of session %u used twice", counter, number);
 	counters_used[number] |= UINT32_C(1) << counter;
 	sealed++;
@@ -514,7 +530,7 @@ Test(sender, bug_nonce_reuse_random_rotations)
 	sl_reclaim_drain(&reclaim);
 	cr_expect_eq(table.free, table.used);
 	for (unsigned i = 0; i < PEERS; i++)
-		cr_expect(is_free(&peers.slots[i].senders[0]) && is_free(&peers.slots[i].senders[1]), "peer %u", i);
+		cr_expect(is_free(sl_peer_sender(&peers, i, 0)) && is_free(sl_peer_sender(&peers, i, 1)), "peer %u", i);
 	for (uint32_t i = 0; i < table.used; i++)
 		cr_expect(is_free(&table.slots[i].own), "session slot %u", i);
 }
@@ -530,12 +546,13 @@ static _Atomic bool stop;
 static void
 seal_in_thread(const struct way *way)
 {
-	uint64_t counter = atomic_load_explicit(&way->sender->counter, memory_order_relaxed);
+	uint64_t counter = sl_sender_counter(way->sender);
 
-	if (counter < way->sender->limit)
-		counter = atomic_fetch_add_explicit(&way->sender->counter, 1, memory_order_relaxed);
-	if (counter >= way->sender->limit)
+	if (counter < SL_REJECT_AFTER_MESSAGES)
+		counter = sl_sender_take(way->sender, 1);
+	if (counter >= SL_REJECT_AFTER_MESSAGES)
 		return;
+	counter -= SL_REJECT_AFTER_MESSAGES - LIMIT;
 	if (!has_key(way->sender, way->number))
 		atomic_fetch_add(&wrong_keys, 1);
 	if (atomic_fetch_or(&counters_taken[way->number], UINT32_C(1) << counter) >> counter & 1)

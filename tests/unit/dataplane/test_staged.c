@@ -27,7 +27,7 @@ Test(staged, p37_a_peer_keeps_its_newest_packets)
 		encap(r, PEER, 100 + i);
 	rig_run(r, 0);
 	cr_expect_eq(queued(r), SL_MAX_STAGED_PACKETS);
-	cr_expect_eq(atomic_load(&r->dp->peers.slots[PEER].staged), SL_MAX_STAGED_PACKETS);
+	cr_expect_eq(atomic_load(&r->dp->peers.rest[PEER].staged), SL_MAX_STAGED_PACKETS);
 	cr_expect_eq(rig_drops(r, SL_DROP_STAGED_OLD), 10);
 	s = rig_session(r, PEER, true, true);
 	command(r, 0, SL_CMD_DRAIN_PEER, PEER, NULL);
@@ -66,7 +66,7 @@ Test(staged, p37_the_peers_limit_counts_over_workers)
 	encap(r, PEER, 100);
 	rig_run(r, 1);
 	cr_expect_eq(rig_drops(r, SL_DROP_STAGED_OLD), 23);
-	cr_expect_eq(atomic_load(&r->dp->peers.slots[PEER].staged), SL_MAX_STAGED_PACKETS);
+	cr_expect_eq(atomic_load(&r->dp->peers.rest[PEER].staged), SL_MAX_STAGED_PACKETS);
 	r->w = w0;
 	finish(r);
 }
@@ -111,8 +111,8 @@ Test(staged, p46_purge)
 	rig_run(r, 0);
 	cr_expect_eq(queued(r), 5);
 	cr_expect_eq(rig_drops(r, SL_DROP_STAGED_GIVEN_UP), 5);
-	cr_expect_eq(atomic_load(&r->dp->peers.slots[PEER].staged), 0);
-	cr_expect_eq(atomic_load(&r->dp->peers.slots[2].staged), 5);
+	cr_expect_eq(atomic_load(&r->dp->peers.rest[PEER].staged), 0);
+	cr_expect_eq(atomic_load(&r->dp->peers.rest[2].staged), 5);
 	finish(r);
 }
 
