@@ -72,6 +72,7 @@ struct batch {
 static struct sl_session *
 usable_session(const struct sl_worker *w, uint32_t slot, uint32_t current)
 {
+	const struct sl_sender *sender;
 	struct sl_session *s;
 
 	if (current == 0)
@@ -82,7 +83,8 @@ usable_session(const struct sl_worker *w, uint32_t slot, uint32_t current)
 	/* Written so that a session made after this pass began counts as new. */
 	if (unlikely(w->now >= s->created + SL_REJECT_AFTER_TIME_NS))
 		return NULL;
-	if (unlikely(sl_sender_counter(s->sender) >= SL_REJECT_AFTER_MESSAGES))
+	sender = atomic_load_explicit(&s->sender, memory_order_acquire);
+	if (unlikely(sl_sender_counter(sender) >= SL_REJECT_AFTER_MESSAGES))
 		return NULL;
 	return s;
 }
@@ -242,8 +244,10 @@ make_link(struct sl_worker *w, const struct run *r, const struct sl_outer_hop *h
 static uint8_t
 place_of(const struct sl_worker *w, const struct run *r)
 {
+	const struct sl_sender *sender = atomic_load_explicit(&r->session->sender, memory_order_acquire);
+
 	for (uint8_t i = 0; i < SL_PEER_SENDERS; i++)
-		if (r->session->sender == sl_peer_sender(&w->dp->peers, r->peer, i))
+		if (sender == sl_peer_sender(&w->dp->peers, r->peer, i))
 			return i;
 	return SL_PEER_SENDERS;
 }

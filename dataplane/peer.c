@@ -242,6 +242,25 @@ sl_peer_outer_write(struct sl_peers *p, uint32_t slot, const struct sl_outer *ou
 }
 
 void
+sl_peer_end_ways(struct sl_peers *p, uint32_t slot)
+{
+	_Atomic uint32_t *seq = &p->slots[slot].endpoint_seq;
+	uint32_t stands = atomic_load_explicit(seq, memory_order_relaxed);
+
+	/* A worker that writes the endpoint needs some 20 ns, and counts on itself: two steps in one, or after it. */
+	for (unsigned spins = 0;; spins++) {
+		if (likely((stands & 1) == 0) &&
+			atomic_compare_exchange_weak_explicit(seq, &stands, stands + 2, memory_order_acq_rel, memory_order_relaxed))
+			return;
+		if (spins < SPINS_BEFORE_YIELD)
+			rte_pause();
+		else
+			sched_yield();
+		stands = atomic_load_explicit(seq, memory_order_relaxed);
+	}
+}
+
+void
 sl_outer_make(struct sl_outer *out, const struct sl_endpoint *remote, const struct sl_ip *local, uint16_t local_port)
 {
 	const struct rte_udp_hdr udp = {

@@ -50,7 +50,7 @@ static_assert(sizeof(struct sl_outer) == 64, "read and written as eight words");
 struct sl_peer {
 	alignas(64) struct sl_sender first; /* a place for a session's sending half (dataplane/sender.h) */
 	_Atomic uint32_t current; /* the session to send on, by what its `live` says (sl_session_id); 0: none */
-	_Atomic uint32_t endpoint_seq;
+	_Atomic uint32_t endpoint_seq; /* of the endpoint; goes on by 2 also where kept ways end otherwise */
 	/* Coarse stamps shared by workers, written only when they change (ticks of SL_STAMP_TICK). */
 	_Atomic uint32_t received_tick;
 	_Atomic uint32_t sent_tick;
@@ -185,6 +185,8 @@ void sl_peer_outer_read(const struct sl_peers *p, uint32_t slot, struct sl_outer
  * written (its news is as fresh as ours). Control retries, workers do not.
  */
 bool sl_peer_outer_write(struct sl_peers *p, uint32_t slot, const struct sl_outer *outer);
+/* Control: no way that a worker kept to the peer is good any more. */
+void sl_peer_end_ways(struct sl_peers *p, uint32_t slot);
 /* Fills an endpoint record. local: our address, or NULL to choose by route; local_port: host order. */
 void sl_outer_make(struct sl_outer *out, const struct sl_endpoint *remote, const struct sl_ip *local, uint16_t local_port);
 void sl_outer_remote(const struct sl_outer *outer, struct sl_endpoint *remote);

@@ -136,9 +136,25 @@ collect(struct sl_worker *w, struct burst *b, struct rte_mbuf **pkts, unsigned n
 	}
 }
 
+/*
+ * The place has no counter left: the session may have moved to another since ENCAP looked, within this pass. Returns the next
+ * counter, taken where there was one. The session is there until the pass is over, and a place is its until then.
+ */
+static __attribute__((cold, noinline)) uint64_t
+take_elsewhere(struct sl_worker *w, struct turn *t)
+{
+	const struct sl_session_table *sessions = &w->dp->sessions;
+	struct sl_session *s = &sessions->slots[t->path->session & ((1u << sessions->slot_bits) - 1)];
+
+	t->sender = atomic_load_explicit(&s->sender, memory_order_acquire);
+	if (sl_sender_counter(t->sender) >= SL_REJECT_AFTER_MESSAGES)
+		return SL_REJECT_AFTER_MESSAGES;
+	return sl_sender_take(t->sender, t->path->take);
+}
+
 /* Takes counters for the path's packets of this burst: next..end-1, fewer than asked for at the session's limit. */
 static void
-reserve(struct turn *t)
+reserve(struct sl_worker *w, struct turn *t)
 {
 	struct sl_outer_path *path = t->path;
 	struct sl_sender *s = t->sender;
@@ -146,6 +162,8 @@ reserve(struct turn *t)
 
 	if (likely(base < limit))
 		base = sl_sender_take(s, path->take);
+	if (unlikely(base >= limit))
+		base = take_elsewhere(w, t);
 	t->next = base;
 	t->end = base < limit ? base + RTE_MIN(limit - base, (uint64_t)path->take) : base;
 	t->bytes = 0;
@@ -153,14 +171,14 @@ reserve(struct turn *t)
 	path->take = 0;
 }
 
-/* The session has no counter left for this packet: it waits for the next session. */
+/* The session has no counter left for this packet, or is just moving: it waits, also a keepalive, which may have to confirm a key. */
 static void
 restage(struct sl_worker *w, struct rte_mbuf *m, uint32_t peer)
 {
 	const struct sl_packet *p = sl_packet(m);
 
 	sl_peer_raise(&w->dp->peers, peer, SL_FACT_NEED_SESSION);
-	if (p->sealed || p->flags & SL_PKT_KEEPALIVE)
+	if (p->sealed)
 		sl_worker_drop(w, m, SL_DROP_STAGED_GIVEN_UP);
 	else
 		sl_staged_add_peer(w, m, peer);
@@ -285,7 +303,7 @@ sl_stage_seal(struct sl_worker *w, struct rte_mbuf **pkts, unsigned n)
 	for (unsigned done = 0; done < n; done += SL_BURST) {
 		collect(w, &b, pkts + done, RTE_MIN(n - done, (unsigned)SL_BURST));
 		for (unsigned i = 0; i < b.n_turns; i++)
-			reserve(&b.turns[i]);
+			reserve(w, &b.turns[i]);
 		number(w, &b);
 		sl_aead_seal_batch(w->aead, b.jobs, b.n);
 		for (unsigned i = 0; i < b.n; i++)

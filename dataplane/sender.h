@@ -1,8 +1,9 @@
 /*
  * The sending half of a session: the key and the counter, all that sealing needs of it. That of the session which a
- * peer sends on, and that of its successor, lie in the peer's record (struct sl_peer), so that a packet which goes out
- * touches no memory of the session; where both places are taken, a session has a place of its own. A place belongs to
- * one session at a time (struct sl_session's `sender`); control alone gives and takes it (dataplane/session.c), workers
+ * peer sends on lies in the peer's line (struct sl_peer), so that a packet which goes out touches no memory of the
+ * session, and its successor's in another place of the peer's; where both are taken, a session has a place of its own.
+ * A session that is sent on from elsewhere moves to the peer's line when that is free (dataplane/session.c). A place
+ * belongs to one session at a time (struct sl_session's `sender`); control alone gives and takes it, workers
  * take counters from it with atomic adds. A place that is nobody's is all zeros, and no counter is to be had from it.
  *
  * Why no nonce is used twice:
@@ -12,6 +13,10 @@
  * - Key and counter are complete before the session's `live` and before the peer's `current` names it, both
  *   stored with release. A worker comes to a place through `current` alone, loaded with acquire within the pass, or
  *   through a way kept from an earlier pass whose session `current` still names.
+ * - When a session moves, the old place is closed by one exchange, which leaves no counter in it and returns the first that
+ *   was not taken; the new place begins with that. So of one key's two counters one is closed before the other is
+ *   open. The old place keeps the key and stays the session's until every worker has reported quiescent since, and ways
+ *   that lead to it are good no longer from before that on (endpoint_seq).
  * - A session that `current` no longer names is never named again. Its place is retired after that: key and counter stay
  *   as they are until every worker has reported quiescent since, so until no pass is left that came to the place; only
  *   then is the key wiped and the place free. A key and a counter that are read together therefore belong together.
@@ -24,7 +29,7 @@
 
 #include "crypto/protocol.h"
 
-/* Places in a peer's record: for the session sent on and for the one that follows it. */
+/* Places of a peer: for the session sent on and for the one that follows it. */
 #define SL_PEER_SENDERS 2
 
 struct sl_sender {
@@ -49,6 +54,13 @@ static inline uint64_t
 sl_sender_take(struct sl_sender *s, uint64_t n)
 {
 	return atomic_fetch_add_explicit(&s->counter_less_limit, n, memory_order_relaxed) + SL_REJECT_AFTER_MESSAGES;
+}
+
+/* Control: leaves no counter in the place. Returns the first that nobody took, or one that is none. */
+static inline uint64_t
+sl_sender_close(struct sl_sender *s)
+{
+	return atomic_exchange_explicit(&s->counter_less_limit, 0, memory_order_acq_rel) + SL_REJECT_AFTER_MESSAGES;
 }
 
 /* Control, while no worker can come to the place; tests. */

@@ -148,14 +148,65 @@ take_place(struct sl_session_table *t, struct sl_session *s)
 
 /* No worker seals by the place any more, so what is there may change: it is wiped and free. */
 static void
-end_sending(struct sl_session_table *t, struct sl_session *s)
+free_place(struct sl_session_table *t, const struct sl_session *s, struct sl_sender *place)
 {
 	for (unsigned i = 0; t->peers && i < SL_PEER_SENDERS; i++)
-		if (s->sender == sl_peer_sender(t->peers, s->peer, i))
+		if (place == sl_peer_sender(t->peers, s->peer, i))
 			t->peers->rest[s->peer].taken &= (uint8_t)~(1u << i);
-	sl_wipe(s->sender, sizeof(*s->sender));
-	s->sender = &s->own;
+	sl_wipe(place, sizeof(*place));
+}
+
+static void reclaim_sending(void *ctx, void *ptr);
+
+static void
+reclaim_left(void *ctx, void *ptr)
+{
+	struct sl_session_table *t = ctx;
+	struct sl_session *s = ptr;
+
+	free_place(t, s, s->left);
+	s->left = NULL;
+	if (s->retiring)
+		sl_reclaim_defer(t->reclaim, &s->retire, reclaim_sending, t, s);
+}
+
+/* The session is sealed by from the peer's first place from now on, which is free. Why no nonce is used twice: sender.h. */
+static void
+move_to_first(struct sl_session_table *t, struct sl_session *s)
+{
+	struct sl_sender *to = sl_peer_sender(t->peers, s->peer, 0);
+
+	t->peers->rest[s->peer].taken |= 1;
+	s->left = s->sender;
+	memcpy(to->key, s->left->key, sizeof(to->key));
+	sl_sender_set_counter(to, sl_sender_close(s->left));
+	atomic_store_explicit(&s->sender, to, memory_order_release);
+	sl_peer_end_ways(t->peers, s->peer);
+	sl_reclaim_defer(t->reclaim, &s->retire, reclaim_left, t, s);
+}
+
+/* A place of the peer's has become free: the session that it sends on moves there, if it may. */
+static void
+settle(struct sl_session_table *t, uint32_t peer)
+{
+	struct sl_session *s;
+	uint32_t current;
+
+	if (t->peers == NULL || t->peers->rest[peer].taken & 1)
+		return;
+	current = atomic_load_explicit(&t->peers->slots[peer].current, memory_order_relaxed);
+	s = current ? sl_session_find_opened(t, current) : NULL;
+	if (s && s->peer == peer && s->sends && !s->retiring && s->left == NULL)
+		move_to_first(t, s);
+}
+
+static void
+end_sending(struct sl_session_table *t, struct sl_session *s)
+{
+	free_place(t, s, s->sender);
+	atomic_store_explicit(&s->sender, &s->own, memory_order_relaxed);
 	s->sends = false;
+	settle(t, s->peer);
 }
 
 static void
@@ -175,7 +226,8 @@ sl_session_retire(struct sl_session_table *t, uint32_t slot)
 	if (s->retiring || !s->sends)
 		return;
 	s->retiring = true;
-	sl_reclaim_defer(t->reclaim, &s->retire, reclaim_sending, t, s);
+	if (s->left == NULL)
+		sl_reclaim_defer(t->reclaim, &s->retire, reclaim_sending, t, s);
 }
 
 /* --- life --- */
@@ -188,7 +240,7 @@ sl_session_publish(struct sl_session_table *t, uint32_t slot, const struct sl_se
 
 	memcpy(sender->key, keys->send, sizeof(sender->key));
 	sl_sender_set_counter(sender, keys->send_counter);
-	s->sender = sender;
+	atomic_store_explicit(&s->sender, sender, memory_order_relaxed);
 	s->sends = true;
 	memcpy(s->recv_key, keys->recv, sizeof(s->recv_key));
 	s->remote_index = keys->remote_index;
@@ -202,8 +254,8 @@ sl_session_publish(struct sl_session_table *t, uint32_t slot, const struct sl_se
 }
 
 /*
- * No worker can find the session any more, nor seals by it. Messages that hold it end soon; until then it is asked again. A
- * retirement that was handed in before has come before; should it be out, the slot and its node wait for it.
+ * No worker can find the session any more, nor seals by it. Messages that hold it end soon; until then it is asked again. What
+ * `retire` was handed in for before has come before; should it be out, the slot and its node wait for it.
  */
 static void
 reclaim_slot(void *ctx, void *ptr)
@@ -211,8 +263,9 @@ reclaim_slot(void *ctx, void *ptr)
 	struct sl_session_table *t = ctx;
 	struct sl_session *s = ptr;
 
-	end_sending(t, s);
-	if (unlikely(atomic_load_explicit(&s->held, memory_order_acquire) != 0 || s->retiring)) {
+	if (s->sends)
+		end_sending(t, s);
+	if (unlikely(atomic_load_explicit(&s->held, memory_order_acquire) != 0 || s->retiring || s->left)) {
 		sl_reclaim_defer(t->reclaim, &s->reclaim, reclaim_slot, t, s);
 		return;
 	}

@@ -6,9 +6,9 @@
  * within one pass (RCU). A slot is reserved when a handshake begins, and the
  * session inherits its index (protocol.md 21).
  *
- * The sending half is in the record of the session's peer where one of the two places there is free when the session
- * is published, else in the session. It ends before the session does when another session is sent on (sl_session_retire),
- * so that with a rekey now and then the current session and the next one have a place each.
+ * The sending half is in one of the two places of the session's peer where one is free when the session is published,
+ * else in the session. It ends before the session does when another session is sent on (sl_session_retire); that one
+ * then moves to the peer's first place, so that the next has the other.
  *
  * index on the wire = keyed permutation of (generation << slot_bits | slot), so
  * it is unpredictable, unique, and found without a hash.
@@ -41,8 +41,7 @@ enum sl_session_fact {
 
 struct sl_session {
 	/*
-	 * What finding and opening need, and choosing a way. Written before publishing, then read-only but for `live` and, when
-	 * no worker can be sending on the session any more, `sender`.
+	 * What finding and opening need, and choosing a way. Written before publishing, then read-only but for `live` and `sender`.
 	 */
 	_Atomic uint32_t live;     /* generation << slot_bits | slot while live, never 0; else SL_SESSION_NONE */
 	uint32_t remote_index;     /* the peer's, host order */
@@ -50,7 +49,7 @@ struct sl_session {
 	uint16_t wg_if;            /* L3 interface id */
 	bool initiator;            /* we sent the initiation */
 	uint64_t created;          /* ns, boot clock */
-	struct sl_sender *sender;  /* where the sending half is; retired: `own`, with nothing in it */
+	struct sl_sender *_Atomic sender; /* where the sending half is; retired: `own`, with nothing in it */
 	uint8_t recv_key[SL_KEY_LEN];
 
 	/* Receivers: one lock per run of packets in a burst; check and set are one step under it. */
@@ -67,10 +66,11 @@ struct sl_session {
 	uint32_t next_free;
 	bool reserved;
 	bool sends;                /* it has a sending half */
-	bool retiring;             /* `retire` is handed in: the sending half ends when every worker has let go of it */
+	struct sl_sender *left;    /* the place it moved from, until no worker can be sealing by it; else NULL */
+	bool retiring;             /* the sending half ends when every worker has let go of it */
 	alignas(64) struct sl_sender own; /* where the peer's places were taken; then workers' too */
 	struct sl_reclaim_node reclaim;
-	struct sl_reclaim_node retire;
+	struct sl_reclaim_node retire; /* handed in while it is `retiring` or has `left` a place */
 };
 
 static_assert(offsetof(struct sl_session, recv_key) + SL_KEY_LEN == 64, "one line to find and open by");

@@ -429,11 +429,16 @@ wants_confirmation(const struct sl_dataplane *dp, uint32_t slot)
 	const struct sl_peer *peer = &dp->peers.slots[slot];
 	uint32_t current = atomic_load_explicit(&peer->current, memory_order_acquire);
 	const struct sl_session *s;
+	uint64_t counter;
 
 	if (current == 0 || atomic_load_explicit(&dp->peers.rest[slot].staged, memory_order_relaxed) != 0)
 		return false;
 	s = sl_session_find_opened(&dp->sessions, current);
-	return s && s->initiator && sl_sender_counter(s->sender) == 0;
+	if (s == NULL || !s->initiator)
+		return false;
+	counter = sl_sender_counter(s->sender);
+	/* none at all: it may just be moving to another place */
+	return counter == 0 || counter >= SL_REJECT_AFTER_MESSAGES;
 }
 
 static void

@@ -301,6 +301,15 @@ one_more(struct kept *k, uint16_t port, const struct rig_session *s)
 	return rte_pktmbuf_mtod(r->sent[before].m, const uint8_t *);
 }
 
+static struct rte_mbuf *
+peer_packet(struct rig *r)
+{
+	struct rte_mbuf *m = inner4(r, 101);
+
+	sl_packet(m)->out_peer = PEER;
+	return m;
+}
+
 static void
 move_endpoint(struct rig *r, const char *ip, uint16_t port)
 {
@@ -377,6 +386,30 @@ Test(encap, a_kept_way_follows_the_sending_half)
 		last = next;
 	}
 	cr_expect(own > 2 && own < 10, "%u of 12", own);
+	finish(k.r);
+}
+
+/* The session moves to the peer's first place when the one before it has let go of that. */
+Test(encap, a_kept_way_follows_a_session_that_moves)
+{
+	struct kept k = kept_way(2, true);
+	struct rig_session next = rig_session(k.r, PEER, true, true);
+	struct sl_sender *first = sl_peer_sender(&k.r->dp->peers, PEER, 0);
+
+	sl_session_retire(&k.r->dp->sessions, k.s.slot);
+	one_more(&k, RIG_WAN, &next);
+	cr_assert_neq(next.s->sender, first);
+	rig_reclaim(k.r);
+	cr_assert_eq(next.s->sender, first);
+	one_more(&k, RIG_WAN, &next);
+	cr_expect_eq(sl_sender_counter(first), 2);
+	/* what was in between when it moved: SEAL has the way that ENCAP found before */
+	sl_outer_path(k.r->w->paths, PEER)->sender = 1;
+	put(k.r, SL_STAGE_SEAL, peer_packet(k.r));
+	rig_run(k.r, 0);
+	cr_expect_eq(k.r->n_sent, 5);
+	cr_expect_eq(sl_sender_counter(first), 3);
+	cr_expect_eq(sl_sender_counter(sl_peer_sender(&k.r->dp->peers, PEER, 1)), SL_REJECT_AFTER_MESSAGES);
 	finish(k.r);
 }
 

@@ -302,6 +302,218 @@ Test(sender, a_peer_slot_used_again)
 	cr_expect_eq(place_of(publish(PEER, 301, 1000)), 0);
 }
 
+/* --- a session that is sent on moves to the peer's first place --- */
+
+static void
+make_current_of(uint32_t peer, uint32_t slot)
+{
+	atomic_store(&peers.slots[peer].current, sl_session_id(&table, slot));
+}
+
+/* Two sessions, the second sent on from its place, the first retired; a worker is in a pass that began before. */
+static void
+about_to_move(uint32_t slots[2])
+{
+	slots[0] = publish(PEER, 100, 1000);
+	make_current_of(PEER, slots[0]);
+	slots[1] = publish(PEER, 101, 1000);
+	begin_pass(0);
+	make_current_of(PEER, slots[1]);
+	sl_session_retire(&table, slots[0]);
+	sl_reclaim_poll(&reclaim);
+	cr_assert_eq(place_of(slots[1]), 1);
+}
+
+static void
+reported(void)
+{
+	rte_rcu_qsbr_quiescent(rcu, 0);
+	sl_reclaim_poll(&reclaim);
+}
+
+Test(sender, the_session_that_is_sent_on_moves)
+{
+	struct sl_sender *first = sl_peer_sender(&peers, PEER, 0), *second = sl_peer_sender(&peers, PEER, 1);
+	uint32_t slots[2], seq, next;
+
+	about_to_move(slots);
+	seq = atomic_load(&peers.slots[PEER].endpoint_seq);
+	for (unsigned i = 0; i < 7; i++)
+		sl_sender_take(second, 1);
+	reported();
+	cr_expect_eq(place_of(slots[1]), 0, "nobody seals by the first place any more");
+	cr_expect(has_key(first, 101));
+	cr_expect_eq(sl_sender_counter(first), SL_REJECT_AFTER_MESSAGES - 1000 + 7, "the counter goes on");
+	cr_expect_eq(sl_sender_counter(second), SL_REJECT_AFTER_MESSAGES, "and is not to be had twice");
+	cr_expect(has_key(second, 101), "a worker may be sealing by it");
+	cr_expect_eq(atomic_load(&peers.slots[PEER].endpoint_seq), seq + 2, "kept ways are found anew");
+	next = publish(PEER, 102, 1000);
+	cr_expect_eq(place_of(next), 2, "so it is not free yet");
+	sl_reclaim_poll(&reclaim);
+	reported();
+	cr_expect(is_free(second));
+	cr_expect_eq(place_of(publish(PEER, 103, 1000)), 1);
+	cr_expect_eq(place_of(next), 2);
+	cr_expect_eq(sl_sender_counter(first), SL_REJECT_AFTER_MESSAGES - 1000 + 7);
+	rte_rcu_qsbr_thread_offline(rcu, 0);
+}
+
+/* Only the session that is sent on moves, and counters that have run out stay so. */
+Test(sender, what_moves)
+{
+	uint32_t first = publish(PEER, 100, 1000), second = publish(PEER, 101, 0), own = publish(PEER, 102, 1000);
+
+	sl_session_retire(&table, first);
+	grace();
+	grace();
+	cr_expect_eq(place_of(second), 1, "none is sent on");
+	make_current_of(PEER, second);
+	sl_session_retire(&table, own);
+	grace();
+	grace();
+	cr_expect_eq(place_of(second), 0);
+	sl_sender_take(table.slots[second].sender, 9);
+	grace();
+	first = publish(PEER, 103, 1000);
+	cr_expect_eq(place_of(first), 1);
+	own = publish(PEER, 104, 1000);
+	make_current_of(PEER, own);
+	sl_session_retire(&table, second);
+	grace();
+	grace();
+	cr_expect_eq(place_of(own), 0, "from its own place too");
+	cr_expect(is_free(&table.slots[own].own));
+	cr_expect_eq(place_of(first), 1);
+	make_current_of(PEER, first);
+	sl_session_release(&table, own);
+	grace();
+	grace();
+	cr_expect_eq(place_of(first), 0, "where the other was released, not retired");
+	cr_expect_eq(sl_sender_counter(table.slots[first].sender), SL_REJECT_AFTER_MESSAGES - 1000);
+}
+
+Test(sender, counters_that_have_run_out_move_with_the_session)
+{
+	uint32_t slots[2];
+
+	about_to_move(slots);
+	cr_expect_lt(sl_sender_take(table.slots[slots[1]].sender, 1003), SL_REJECT_AFTER_MESSAGES);
+	reported();
+	cr_expect_eq(place_of(slots[1]), 0);
+	cr_expect_eq(sl_sender_counter(table.slots[slots[1]].sender), SL_REJECT_AFTER_MESSAGES + 3);
+	rte_rcu_qsbr_thread_offline(rcu, 0);
+}
+
+/* Retired and released at any time after it has moved, steps as above: both places return, once, and not too early. */
+Test(sender, moved_and_retired_and_released)
+{
+	static const char *const cases[] = {"r", "l", "rl", "rpl", "rpqp", "rpqpl", "rplqp", "lpqp", "rpqplpqp", "pr", "pl", "prl",
+		"pqprpqpl", "prpqpl", "pqpl", "pqprl", "qprqpl", "rqpqplqp"};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sl_sender *first = sl_peer_sender(&peers, PEER, 0), *second = sl_peer_sender(&peers, PEER, 1);
+		uint32_t slots[2], next;
+		unsigned reports = 0;
+
+		about_to_move(slots);
+		reported();
+		cr_assert_eq(place_of(slots[1]), 0);
+		atomic_store(&peers.slots[PEER].current, 0);
+		for (const char *c = cases[i]; *c; c++) {
+			if (*c == 'r')
+				sl_session_retire(&table, slots[1]);
+			else if (*c == 'l')
+				sl_session_release(&table, slots[1]);
+			else if (*c == 'p')
+				sl_reclaim_poll(&reclaim);
+			else if (++reports)
+				rte_rcu_qsbr_quiescent(rcu, 0);
+			cr_assert(is_free(first) || has_key(first, 101), "%s", cases[i]);
+			cr_assert(is_free(second) || has_key(second, 101), "%s", cases[i]);
+			cr_assert(reports > 0 || (has_key(first, 101) && has_key(second, 101)), "%s: a worker holds both", cases[i]);
+		}
+		rte_rcu_qsbr_thread_offline(rcu, 0);
+		if (!strchr(cases[i], 'l'))
+			sl_session_release(&table, slots[1]);
+		sl_session_release(&table, slots[0]);
+		for (unsigned k = 0; k < 4; k++)
+			grace();
+		cr_expect_eq(reclaim.pending, 0);
+		cr_expect_eq(table.free, table.used, "after %s", cases[i]);
+		cr_expect(is_free(first) && is_free(second), "after %s", cases[i]);
+		cr_expect_eq(peers.rest[PEER].taken, 0);
+		next = publish(PEER, 200, 1000);
+		cr_expect_eq(place_of(next), 0);
+		sl_session_release(&table, next);
+		grace();
+	}
+}
+
+/*
+ * Between any two instructions of the move a worker seals: by the place that it found before, by what that one's session says
+ * where there is nothing left in it, and by what it finds now.
+ */
+static struct {
+	const struct sl_session *session;
+	struct sl_sender *found;
+	uint8_t used[4096];
+	unsigned took, in_vain, twice, wrong;
+} between;
+
+static void
+take_between(struct sl_sender *place)
+{
+	uint64_t counter = sl_sender_counter(place);
+
+	if (counter < SL_REJECT_AFTER_MESSAGES)
+		counter = sl_sender_take(place, 1);
+	if (counter >= SL_REJECT_AFTER_MESSAGES) {
+		between.in_vain++;
+		return;
+	}
+	between.took++;
+	between.wrong += !has_key(place, 101);
+	between.twice += between.used[counter]++ != 0;
+}
+
+static void
+seal_between(int signal)
+{
+	(void)signal;
+	take_between(between.found);
+	take_between(between.session->sender);
+}
+
+Test(sender, bug_nonce_reuse_between_any_two_instructions_of_the_move)
+{
+	struct sigaction action = {.sa_handler = seal_between}, before;
+	struct sl_session_keys keys = {.remote_index = 101, .created = 5};
+	uint32_t old = publish(PEER, 100, 1000), slot = sl_session_reserve(&table, PEER, 0);
+
+	key_of(keys.send, 101);
+	sl_session_publish(&table, slot, &keys);
+	make_current_of(PEER, slot);
+	begin_pass(0);
+	sl_session_retire(&table, old);
+	sl_reclaim_poll(&reclaim);
+	between.session = &table.slots[slot];
+	between.found = between.session->sender;
+	cr_assert_eq(place_of(slot), 1);
+	cr_assert_eq(sigaction(SIGTRAP, &action, &before), 0);
+	rte_rcu_qsbr_quiescent(rcu, 0);
+	step(true);
+	sl_reclaim_poll(&reclaim);
+	step(false);
+	sigaction(SIGTRAP, &before, NULL);
+	cr_expect_eq(place_of(slot), 0);
+	cr_expect_gt(between.took, 100, "%u", between.took);
+	cr_expect_gt(between.in_vain, 0, "some came between closing and opening");
+	cr_expect_eq(between.twice, 0, "counters used twice under one key: %u", between.twice);
+	cr_expect_eq(between.wrong, 0, "sealed with another key: %u", between.wrong);
+	cr_expect_eq(sl_sender_counter(between.session->sender), between.took);
+	rte_rcu_qsbr_thread_offline(rcu, 0);
+}
+
 /* --- publishing, looked at between any two instructions of it --- */
 
 static uint32_t watched;
@@ -353,7 +565,8 @@ Test(sender, bug_nonce_reuse_nothing_is_named_before_it_is_complete)
 #define LIMIT    24    /* counters of each, so that they run out now and then */
 
 struct way {
-	uint32_t live, number;
+	uint32_t live, number, seq;
+	const struct sl_session *session;
 	struct sl_sender *sender;
 };
 
@@ -366,7 +579,7 @@ struct worker {
 static struct worker workers[WORKERS];
 static uint32_t counters_used[NUMBERS]; /* bits */
 static uint32_t numbers_of[SESSIONS];   /* by slot */
-static unsigned sealed, sealed_late, fell_back, placed;
+static unsigned sealed, sealed_late, sealed_elsewhere, fell_back, placed;
 
 static uint64_t seed;
 
@@ -381,24 +594,34 @@ draw(uint32_t below)
 static struct way *
 find_way(struct worker *w, uint32_t peer)
 {
+	uint32_t seq = atomic_load(&peers.slots[peer].endpoint_seq);
 	uint32_t current = atomic_load(&peers.slots[peer].current);
 	struct sl_session *s;
 
-	if (w->kept[peer].live == 0 || w->kept[peer].live != current) {
+	if (w->kept[peer].live == 0 || w->kept[peer].live != current || w->kept[peer].seq != seq) {
 		s = current ? sl_session_find_opened(&table, current) : NULL;
 		if (s == NULL || s->peer != peer)
 			return w->pass[peer].live ? &w->pass[peer] : NULL;
-		w->kept[peer] = (struct way){.live = current, .number = numbers_of[s - table.slots], .sender = s->sender};
+		w->kept[peer] = (struct way){.live = current, .number = numbers_of[s - table.slots], .seq = seq, .session = s,
+			.sender = s->sender};
 	}
 	w->pass[peer] = w->kept[peer];
 	return &w->pass[peer];
 }
 
 static void
-seal(const struct way *way)
+seal(struct way *way)
 {
 	uint64_t counter = sl_sender_counter(way->sender);
 	uint32_t number;
+
+	if (counter >= SL_REJECT_AFTER_MESSAGES && way->sender != way->session->sender) {
+		way->sender = way->session->sender;
+		counter = sl_sender_counter(way->sender);
+		if (counter >= SL_REJECT_AFTER_MESSAGES)
+			return;
+		sealed_elsewhere++;
+	}
 
 	cr_assert(has_key(way->sender, way->number), "the key is the session's for as long as the pass lasts");
 	if (counter < SL_REJECT_AFTER_MESSAGES)
@@ -517,6 +740,7 @@ Test(sender, bug_nonce_reuse_random_rotations)
 	}
 	cr_expect_gt(sealed, NUMBERS, "%u", sealed);
 	cr_expect_gt(sealed_late, NUMBERS / 10, "on sessions that were current when the pass began: %u", sealed_late);
+	cr_expect_gt(sealed_elsewhere, NUMBERS / 100, "on sessions that have moved in the pass: %u", sealed_elsewhere);
 	cr_expect_gt(fell_back, NUMBERS / 10, "%u", fell_back);
 	cr_expect_gt(placed, NUMBERS / 10, "%u", placed);
 	for (unsigned i = 0; i < PEERS; i++) {
@@ -544,10 +768,14 @@ static _Atomic uint64_t sealed_by_threads, wrong_keys, used_twice; /* no asserti
 static _Atomic bool stop;
 
 static void
-seal_in_thread(const struct way *way)
+seal_in_thread(struct way *way)
 {
 	uint64_t counter = sl_sender_counter(way->sender);
 
+	if (counter >= SL_REJECT_AFTER_MESSAGES) {
+		way->sender = way->session->sender;
+		counter = sl_sender_counter(way->sender);
+	}
 	if (counter < SL_REJECT_AFTER_MESSAGES)
 		counter = sl_sender_take(way->sender, 1);
 	if (counter >= SL_REJECT_AFTER_MESSAGES)
@@ -568,13 +796,16 @@ worker_thread(void *arg)
 
 	rte_rcu_qsbr_thread_online(rcu, i);
 	while (!atomic_load(&stop)) {
+		uint32_t seq = atomic_load_explicit(&peers.slots[PEER].endpoint_seq, memory_order_acquire);
 		uint32_t current = atomic_load_explicit(&peers.slots[PEER].current, memory_order_acquire);
 		const struct sl_session *s;
 
-		if (current != 0 && current != way.live) {
+		if (current != 0 && (current != way.live || seq != way.seq)) {
 			s = sl_session_find_opened(&table, current);
+			way = (struct way){0};
 			if (s)
-				way = (struct way){.live = current, .number = s->remote_index, .sender = s->sender};
+				way = (struct way){.live = current, .number = s->remote_index, .seq = seq, .session = s,
+					.sender = s->sender};
 		}
 		for (unsigned k = 0; current != 0 && way.live == current && k < 3; k++)
 			seal_in_thread(&way);
