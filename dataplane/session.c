@@ -185,7 +185,7 @@ move_to_first(struct sl_session_table *t, struct sl_session *s)
 	sl_reclaim_defer(t->reclaim, &s->retire, reclaim_left, t, s);
 }
 
-/* A place of the peer's has become free: the session that it sends on moves there, if it may. */
+/* A place of the peer's has become free: the session that it sends on, which is not being retired, moves there. */
 static void
 settle(struct sl_session_table *t, uint32_t peer)
 {
@@ -196,7 +196,7 @@ settle(struct sl_session_table *t, uint32_t peer)
 		return;
 	current = atomic_load_explicit(&t->peers->slots[peer].current, memory_order_relaxed);
 	s = current ? sl_session_find_opened(t, current) : NULL;
-	if (s && s->peer == peer && s->sends && !s->retiring && s->left == NULL)
+	if (s && s->peer == peer && s->left == NULL)
 		move_to_first(t, s);
 }
 
@@ -265,7 +265,7 @@ reclaim_slot(void *ctx, void *ptr)
 
 	if (s->sends)
 		end_sending(t, s);
-	if (unlikely(atomic_load_explicit(&s->held, memory_order_acquire) != 0 || s->retiring || s->left)) {
+	if (unlikely(atomic_load_explicit(&s->held, memory_order_acquire) != 0 || s->retiring)) {
 		sl_reclaim_defer(t->reclaim, &s->reclaim, reclaim_slot, t, s);
 		return;
 	}
