@@ -161,8 +161,8 @@ sort_out(struct burst *b, struct rte_mbuf **pkts, unsigned n)
 }
 
 /*
- * What ENCAP and SEAL will touch of a peer: its state with a place, the way with the worker's stamps. Asked for twice in a burst, for a
- * core that has no room for another request drops it.
+ * What ENCAP and SEAL will touch of a peer: its line, and the way with the worker's stamps. Asked for twice in a burst,
+ * for a core that has no room for another request drops it.
  */
 static inline void
 fetch_peer(const struct burst *b, uint32_t peer)

@@ -42,7 +42,7 @@ sl_peers_init(struct sl_peers *p, uint32_t capacity, uint16_t workers)
 	*p = (struct sl_peers){
 		.slots = sl_lazy_alloc_dense(capacity * sizeof(struct sl_peer)),
 		.outers = sl_lazy_alloc_dense(capacity * sizeof(struct sl_peer_outer)),
-		.rest = sl_lazy_alloc_dense(capacity * sizeof(struct sl_peer_rest)),
+		.rest = sl_lazy_alloc(capacity * sizeof(struct sl_peer_rest)), /* first touched by a worker whose packet waits */
 		.sending = calloc(workers, sizeof(*p->sending)),
 		.receiving = calloc(workers, sizeof(*p->receiving)),
 		.dirty.words = (capacity + PEERS_PER_WORD - 1) / PEERS_PER_WORD,

@@ -54,7 +54,7 @@ struct sl_peer {
 	/* Coarse stamps shared by workers, written only when they change (ticks of SL_STAMP_TICK). */
 	_Atomic uint32_t received_tick;
 	_Atomic uint32_t sent_tick;
-	_Atomic uint32_t live;    /* its incarnation: no peer before it in the slot had that; 0: none is there, packets for it are dropped */
+	_Atomic uint32_t live;    /* its incarnation, which no peer before it in the slot had; 0: none, its packets are dropped */
 	_Atomic uint8_t facts;    /* enum sl_peer_fact */
 	_Atomic uint8_t watched;  /* control looks at this peer's stamps: ACTIVE need not be raised */
 	uint16_t wg_if;

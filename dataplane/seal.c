@@ -171,7 +171,7 @@ reserve(struct sl_worker *w, struct turn *t)
 	path->take = 0;
 }
 
-/* The session has no counter left for this packet, or is just moving: it waits, also a keepalive, which may have to confirm a key. */
+/* No counter is left for this packet, or its session just moves: it waits, as does a keepalive, which may confirm a key. */
 static void
 restage(struct sl_worker *w, struct rte_mbuf *m, uint32_t peer)
 {

@@ -258,7 +258,7 @@ grace(void)
 	sl_reclaim_poll(&a->reclaim);
 }
 
-/* In the steady state the current session is in the first place and the next one in the other, in either role and in both by turns. */
+/* In the steady state the current session is in the first place and the next one in the other, whoever initiates. */
 Test(proto_sessions, p22_the_current_session_is_in_the_first_place)
 {
 	for (unsigned i = 0; i < 400; i++) {

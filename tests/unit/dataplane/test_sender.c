@@ -237,7 +237,9 @@ Test(sender, retired_and_released)
 				sl_reclaim_poll(&reclaim);
 			else
 				rte_rcu_qsbr_quiescent(rcu, 0);
-			cr_assert(is_free(sender) || (has_key(sender, 100) && sl_sender_counter(sender) == SL_REJECT_AFTER_MESSAGES - 1000), "%s", cases[i].steps);
+			cr_assert(is_free(sender) ||
+					(has_key(sender, 100) && sl_sender_counter(sender) == SL_REJECT_AFTER_MESSAGES - 1000),
+				"%s", cases[i].steps);
 		}
 		cr_expect_eq(is_free(sender), cases[i].place_free, "place after %s", cases[i].steps);
 		cr_expect_eq(table.free - free, cases[i].slot_free, "slot after %s", cases[i].steps);
