@@ -206,7 +206,8 @@ frame(struct sl_worker *w, struct rte_mbuf *m, struct turn *t, uint32_t pad, uin
 		.tag = data + len,
 		.len = len,
 	};
-	sl_outer_write(link, t->path, sl_outer_path_rest(w->paths, t->peer), data, counter, message + SL_UDP_HDR_LEN, ecn, link->v4 ? sl_worker_ip_id(w) : 0);
+	sl_outer_write(link, t->path, sl_outer_path_rest(w->paths, t->peer), data, counter, message + SL_UDP_HDR_LEN, ecn,
+		link->v4 ? sl_worker_ip_id(w) : 0);
 	m->data_off -= link->outer_len + sizeof(struct sl_msg_data);
 	m->data_len = (uint16_t)(link->outer_len + message);
 	m->pkt_len = m->data_len;
@@ -263,7 +264,8 @@ send_out(struct sl_worker *w, struct burst *b, struct rte_mbuf *m, const struct 
 	bool whole = link->to_port && m->pkt_len <= link->mtu && !w->paths->detour;
 	bool offload = link->offload && whole;
 
-	sl_outer_checksum(link, t->path, sl_outer_path_rest(w->paths, t->peer), rte_pktmbuf_mtod(m, uint8_t *) + link->outer_len - SL_UDP_HDR_LEN, udp_len, offload);
+	sl_outer_checksum(link, t->path, sl_outer_path_rest(w->paths, t->peer),
+		rte_pktmbuf_mtod(m, uint8_t *) + link->outer_len - SL_UDP_HDR_LEN, udp_len, offload);
 	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	if (offload) {
 		m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM | (link->v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6);

@@ -7,14 +7,14 @@
  * take counters from it with atomic adds. A place that is nobody's is all zeros, and no counter is to be had from it.
  *
  * Why no nonce is used twice:
- * - A key is drawn for one session and written to one place once, with the session's first counter. Whoever seals by a
+ * - A key is drawn for one session and written, with its first counter, to the one place that it begins in. Whoever seals by a
  *   place uses the key that stands in it with a counter that an atomic add took from the same place, and counters below
  *   the limit of protocol.md 25 never come round (dataplane/seal.c).
  * - Key and counter are complete before the session's `live` and before the peer's `current` names it, both
  *   stored with release. A worker comes to a place through `current` alone, loaded with acquire within the pass, or
  *   through a way kept from an earlier pass whose session `current` still names.
  * - When a session moves, the old place is closed by one exchange, which leaves no counter in it and returns the first that
- *   was not taken; the new place begins with that. So of one key's two counters one is closed before the other is
+ *   was not taken; the new place, which has the key by then, begins with that. So of one key's two counters one is closed before the other is
  *   open. The old place keeps the key and stays the session's until every worker has reported quiescent since, and ways
  *   that lead to it are good no longer from before that on (endpoint_seq).
  * - A session that `current` no longer names is never named again. Its place is retired after that: key and counter stay
