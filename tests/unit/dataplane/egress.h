@@ -142,3 +142,18 @@ take_miss(struct rig *r, struct sl_neighbour_miss *miss)
 {
 	return rte_ring_sc_dequeue_elem(r->dp->misses, miss, sizeof(*miss)) == 0;
 }
+
+/* To be sealed for that peer. */
+static inline void
+encap(struct rig *r, uint32_t peer, struct rte_mbuf *m)
+{
+	sl_packet(m)->out_peer = peer;
+	put(r, SL_STAGE_ENCAP, m);
+}
+
+/* The inner total length tells packets apart. */
+static inline unsigned
+length_of(const uint8_t *plain)
+{
+	return (unsigned)plain[2] << 8 | plain[3];
+}

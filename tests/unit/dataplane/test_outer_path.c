@@ -14,15 +14,6 @@ struct many {
 	struct rig_session s[MANY];
 };
 
-static void
-send_to(struct rig *r, uint32_t peer)
-{
-	struct rte_mbuf *m = inner4(r, 100);
-
-	sl_packet(m)->out_peer = peer;
-	put(r, SL_STAGE_ENCAP, m);
-}
-
 static uint16_t
 link_of(const struct rig *r, uint32_t peer)
 {
@@ -74,7 +65,7 @@ send_to_all(struct many *m)
 	for (unsigned i = 0; i < MANY; i += 30) {
 		rig_forget_sent(m->r);
 		for (unsigned k = 0; k < 30; k++)
-			send_to(m->r, FIRST + (i + k) % MANY);
+			encap(m->r, FIRST + (i + k) % MANY, inner4(m->r, 100));
 		rig_run(m->r, 0);
 		cr_assert_eq(m->r->n_sent, 30);
 		for (unsigned k = 0; k < 30; k++)
@@ -90,7 +81,7 @@ Test(outer_path, peers_behind_one_gateway_share_a_link)
 	rig_peer(r, 3, RIG_WG0, ENDPOINT6, NULL);
 	for (uint32_t peer = 1; peer <= 3; peer++) {
 		rig_session(r, peer, true, true);
-		send_to(r, peer);
+		encap(r, peer, inner4(r, 100));
 	}
 	rig_run(r, 0);
 	cr_assert_eq(r->n_sent, 3);
@@ -129,7 +120,7 @@ Test(outer_path, changed_tables_free_the_places)
 		last--;
 	rig_route(m.r, "192.0.2.0/24", SL_ROUTE(SL_ROUTE_IF, RIG_LAN));
 	rig_forget_sent(m.r);
-	send_to(m.r, FIRST + last);
+	encap(m.r, FIRST + last, inner4(m.r, 100));
 	rig_run(m.r, 0);
 	check_frame(&m, 0, last);
 	cr_expect_neq(link_of(m.r, FIRST + last), SL_OUTER_LINK_OWN);
@@ -152,7 +143,7 @@ Test(outer_path, a_link_of_its_own_follows_the_neighbour)
 	rig_neighbour(m.r, RIG_WAN, GATEWAY4, 9);
 	rig_neighbour(m.r, RIG_WAN, GATEWAY6, 9);
 	rig_forget_sent(m.r);
-	send_to(m.r, FIRST + last);
+	encap(m.r, FIRST + last, inner4(m.r, 100));
 	rig_run(m.r, 0);
 	cr_assert_eq(m.r->n_sent, 1);
 	frame = rte_pktmbuf_mtod(m.r->sent[0].m, const uint8_t *);

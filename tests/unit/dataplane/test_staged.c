@@ -1,21 +1,12 @@
 #include "tests/unit/dataplane/egress.h"
 
-static void
-encap(struct rig *r, uint32_t peer, unsigned len)
-{
-	struct rte_mbuf *m = inner4(r, len);
-
-	sl_packet(m)->out_peer = peer;
-	put(r, SL_STAGE_ENCAP, m);
-}
-
 static unsigned
 sent_len(const struct rig *r, unsigned i, const struct rig_session *s)
 {
 	uint8_t plain[RIG_PACKET];
 
 	cr_assert_geq(sent_plain(r, i, s, plain, NULL), 0);
-	return (unsigned)plain[2] << 8 | plain[3];
+	return length_of(plain);
 }
 
 Test(staged, p37_a_peer_keeps_its_newest_packets)
@@ -24,7 +15,7 @@ Test(staged, p37_a_peer_keeps_its_newest_packets)
 	struct rig_session s;
 
 	for (unsigned i = 0; i < SL_MAX_STAGED_PACKETS + 10; i++)
-		encap(r, PEER, 100 + i);
+		encap(r, PEER, inner4(r, 100 + i));
 	rig_run(r, 0);
 	cr_expect_eq(queued(r), SL_MAX_STAGED_PACKETS);
 	cr_expect_eq(atomic_load(&r->dp->peers.rest[PEER].staged), SL_MAX_STAGED_PACKETS);
@@ -45,11 +36,11 @@ Test(staged, p37_the_peers_limit_counts_over_workers)
 	struct sl_worker *w0 = r->w, *w1 = r->dp->workers[1];
 
 	for (unsigned i = 0; i < 100; i++)
-		encap(r, PEER, 100);
+		encap(r, PEER, inner4(r, 100));
 	rig_run(r, 0);
 	r->w = w1;
 	for (unsigned i = 0; i < 50; i++)
-		encap(r, PEER, 100);
+		encap(r, PEER, inner4(r, 100));
 	rig_run(r, 1);
 	cr_expect_eq(atomic_load(&w0->stats.queued), 100);
 	cr_expect_eq(atomic_load(&w1->stats.queued), 28);
@@ -60,10 +51,10 @@ Test(staged, p37_the_peers_limit_counts_over_workers)
 	cr_expect_eq(rig_drops(r, SL_DROP_STAGED_GIVEN_UP), 28);
 	r->w = w0;
 	for (unsigned i = 0; i < 28; i++)
-		encap(r, PEER, 100);
+		encap(r, PEER, inner4(r, 100));
 	rig_run(r, 0);
 	r->w = w1;
-	encap(r, PEER, 100);
+	encap(r, PEER, inner4(r, 100));
 	rig_run(r, 1);
 	cr_expect_eq(rig_drops(r, SL_DROP_STAGED_OLD), 23);
 	cr_expect_eq(atomic_load(&r->dp->peers.rest[PEER].staged), SL_MAX_STAGED_PACKETS);
@@ -81,9 +72,9 @@ Test(staged, a_scan_of_idle_peers)
 	for (uint32_t i = 2; i < 200; i++)
 		rig_peer(r, i, RIG_WG0, ENDPOINT4, NULL);
 	for (unsigned i = 0; i < 3 * share; i++) {
-		encap(r, 2 + i % 198, 100);
+		encap(r, 2 + i % 198, inner4(r, 100));
 		if (i % 100 == 0)
-			encap(r, PEER, 150);
+			encap(r, PEER, inner4(r, 150));
 		if (i % 64 == 0)
 			rig_run(r, 0);
 	}
@@ -103,8 +94,8 @@ Test(staged, p46_purge)
 
 	rig_peer(r, 2, RIG_WG0, ENDPOINT4, NULL);
 	for (unsigned i = 0; i < 5; i++) {
-		encap(r, PEER, 100);
-		encap(r, 2, 100);
+		encap(r, PEER, inner4(r, 100));
+		encap(r, 2, inner4(r, 100));
 	}
 	rig_run(r, 0);
 	command(r, 0, SL_CMD_PURGE_PEER, PEER, NULL);
@@ -143,7 +134,7 @@ Test(staged, what_waits_at_another_worker_is_the_confirmation)
 	struct rig *r = tunnel(2, ENDPOINT4);
 	struct rig_session s;
 
-	encap(r, PEER, 100);
+	encap(r, PEER, inner4(r, 100));
 	rig_run(r, 0);
 	s = rig_session(r, PEER, true, true);
 	command(r, 1, SL_CMD_DRAIN_PEER, PEER, NULL);
@@ -166,7 +157,7 @@ Test(staged, drains_beyond_a_vector)
 	for (uint32_t i = 2; i < 9; i++) {
 		rig_peer(r, i, RIG_WG0, ENDPOINT4, NULL);
 		for (unsigned k = 0; k < SL_MAX_STAGED_PACKETS; k++)
-			encap(r, i, 100 + k);
+			encap(r, i, inner4(r, 100 + k));
 		rig_run(r, 0);
 	}
 	cr_assert_eq(queued(r), 7 * SL_MAX_STAGED_PACKETS);
@@ -216,7 +207,7 @@ Test(staged, a_neighbour_comes)
 	struct rig_session s = rig_session(r, PEER, true, true);
 
 	put(r, SL_STAGE_FORWARD, clear(r, "203.0.113.77", 70));
-	encap(r, PEER, 100);
+	encap(r, PEER, inner4(r, 100));
 	put(r, SL_STAGE_FORWARD, clear(r, "203.0.113.77", 71));
 	rig_run(r, 0);
 	cr_expect_eq(queued(r), 3);
@@ -343,12 +334,12 @@ Test(staged, p42_order_over_both_waits)
 	struct rig *r = tunnel(1, "203.0.113.77:4444");
 	struct rig_session s = rig_session(r, PEER, true, true);
 
-	encap(r, PEER, 100);
+	encap(r, PEER, inner4(r, 100));
 	rig_run(r, 0);
 	cr_expect_eq(queued(r), 1, "for the neighbour");
 	r->now += SL_NSEC_PER_SEC;
 	atomic_store(&r->dp->peers.slots[PEER].current, 0);
-	encap(r, PEER, 101);
+	encap(r, PEER, inner4(r, 101));
 	rig_run(r, 0);
 	cr_expect_eq(sl_staged_peer_count(r->w->staged, PEER), 1, "for a session");
 	rig_neighbour(r, RIG_WAN, "203.0.113.77", 7);
@@ -356,7 +347,7 @@ Test(staged, p42_order_over_both_waits)
 	rig_run(r, 0);
 	cr_expect_eq(sl_staged_peer_count(r->w->staged, PEER), 2);
 	atomic_store(&r->dp->peers.slots[PEER].current, sl_session_id(&r->dp->sessions, s.slot));
-	encap(r, PEER, 102);
+	encap(r, PEER, inner4(r, 102));
 	rig_run(r, 0);
 	cr_assert_eq(r->n_sent, 3);
 	for (unsigned i = 0; i < 3; i++)
@@ -368,7 +359,7 @@ Test(staged, nothing_stays_behind)
 {
 	struct rig *r = tunnel(1, "203.0.113.77:4444");
 
-	encap(r, PEER, 100);
+	encap(r, PEER, inner4(r, 100));
 	put(r, SL_STAGE_FORWARD, clear(r, "203.0.113.78", 70));
 	rig_run(r, 0);
 	cr_expect(sl_staged_any(r->w->staged));
